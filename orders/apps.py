@@ -1,0 +1,16 @@
+"""The shop as a Django application."""
+
+from __future__ import annotations
+
+from django.apps import AppConfig
+
+
+class OrdersConfig(AppConfig):
+    """Registers the fulfilment saga in every process."""
+
+    name = "orders"
+    verbose_name = "Orders"
+    default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        from orders import audit, fulfilment  # noqa: F401  (they register the saga and the audit's checks)

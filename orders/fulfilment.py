@@ -1,0 +1,71 @@
+"""The fulfilment of an order: inventory → payment → shipping, and the way back."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from orders.events import OrderCancelled
+from orders.exceptions import OutOfStock
+from orders.gateways.errors import GatewayMisused, PaymentDeclined, ShipmentRefused
+from orders.models import Order
+from orders.services.placing import SAGA
+from orders.services.status import change_status
+from orders.steps import inventory, payment, shipping
+from outbox.api import RetryPolicy, publish
+from outbox.saga.api import SagaDefinition, Step, local, register, remote
+
+FEW_MINUTES = RetryPolicy(max_attempts=10, initial=1.0, factor=2.0, cap=60.0, jitter=0.2)
+
+
+def _cancelling(saga_id: UUID, key: str, reason: str) -> None:
+    change_status(key, Order.Status.CANCELLING, reason=reason)
+
+
+def _cancelled(saga_id: UUID, key: str, reason: str) -> None:
+    order = change_status(key, Order.Status.CANCELLED, reason=reason)
+    publish(OrderCancelled(order.id, reason))
+
+
+def _needs_attention(saga_id: UUID, key: str, reason: str) -> None:
+    change_status(key, Order.Status.NEEDS_ATTENTION, reason=reason)
+
+
+fulfilment = register(
+    SagaDefinition(
+        SAGA,
+        steps=[
+            Step(
+                "inventory",
+                action=local(inventory.reserve),
+                compensation=local(inventory.release),
+                queue="inventory",
+                timeout=10.0,
+                retry=FEW_MINUTES,
+                non_retryable=(OutOfStock,),
+            ),
+            Step(
+                "payment",
+                action=remote(payment.charge, payment.record_charge),
+                compensation=remote(payment.refund, payment.record_refund),
+                queue="payment",
+                timeout=20.0,
+                retry=FEW_MINUTES,
+                non_retryable=(PaymentDeclined, GatewayMisused),
+            ),
+            Step(
+                "shipping",
+                action=remote(shipping.create, shipping.record_shipment),
+                compensation=remote(shipping.cancel, shipping.record_cancellation),
+                queue="shipping",
+                timeout=20.0,
+                retry=FEW_MINUTES,
+                non_retryable=(ShipmentRefused, GatewayMisused),
+                pivot=True,
+            ),
+        ],
+        deadline=24 * 3600.0,
+        on_compensating=_cancelling,
+        on_compensated=_cancelled,
+        on_parked=_needs_attention,
+    )
+)

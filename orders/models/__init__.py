@@ -1,0 +1,20 @@
+"""The shop's tables."""
+
+from orders.models.access import ApiKey, IdempotencyRecord
+from orders.models.catalogue import Product, Stock
+from orders.models.fulfilment import Payment, Reservation, Shipment
+from orders.models.order import Order, OrderLine
+from orders.models.reporting import DailySales
+
+__all__ = [
+    "ApiKey",
+    "DailySales",
+    "IdempotencyRecord",
+    "Order",
+    "OrderLine",
+    "Payment",
+    "Product",
+    "Reservation",
+    "Shipment",
+    "Stock",
+]

@@ -1,0 +1,96 @@
+"""What was done for an order: reservations, payments, shipments. Kept when undone, with the undone state."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from django.db import models
+from django.db.models import Q
+from django.db.models.functions import Now
+from uuid_utils.compat import uuid7
+
+from orders.models.catalogue import Product
+from orders.models.order import Order
+
+
+class Reservation(models.Model):
+    """Stock promised to an order."""
+
+    class Status(models.TextChoices):
+        RESERVED = "reserved", "Reserved"
+        RELEASED = "released", "Released"
+        SHIPPED = "shipped", "Shipped"
+
+    order = models.ForeignKey(Order, on_delete=models.CASCADE, related_name="reservations")
+    product = models.ForeignKey(Product, on_delete=models.PROTECT)
+    quantity = models.PositiveIntegerField()
+    status = models.CharField(max_length=10, choices=Status, default=Status.RESERVED)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint("order", "product", name="reservation_once_per_product"),
+            models.CheckConstraint(condition=Q(quantity__gt=0), name="reservation_quantity_positive"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.quantity} × {self.product} ({self.status})"
+
+
+class Payment(models.Model):
+    """Money taken for an order."""
+
+    class Status(models.TextChoices):
+        CHARGED = "charged", "Charged"
+        REFUNDED = "refunded", "Refunded"
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    order = models.ForeignKey(Order, on_delete=models.CASCADE, related_name="payments")
+    status = models.CharField(max_length=10, choices=Status, default=Status.CHARGED)
+    amount = models.DecimalField(max_digits=12, decimal_places=2)
+    currency = models.CharField(max_length=3)
+    provider_id = models.CharField(max_length=80)
+    idempotency_key = models.CharField(max_length=200, unique=True)
+    charged_at = models.DateTimeField(db_default=Now())
+    refunded_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint("order", condition=Q(status="charged"), name="payment_one_live_per_order"),
+            models.CheckConstraint(condition=Q(amount__gt=0), name="payment_amount_positive"),
+            models.CheckConstraint(
+                condition=Q(status="charged", refunded_at=None) | Q(status="refunded", refunded_at__isnull=False),
+                name="payment_refunded_has_time",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.amount} {self.currency} ({self.status})"
+
+
+class Shipment(models.Model):
+    """A parcel on its way."""
+
+    class Status(models.TextChoices):
+        CREATED = "created", "Created"
+        CANCELLED = "cancelled", "Cancelled"
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    order = models.ForeignKey(Order, on_delete=models.CASCADE, related_name="shipments")
+    status = models.CharField(max_length=10, choices=Status, default=Status.CREATED)
+    carrier_id = models.CharField(max_length=80)
+    tracking_number = models.CharField(max_length=80)
+    idempotency_key = models.CharField(max_length=200, unique=True)
+    created_at = models.DateTimeField(db_default=Now())
+    cancelled_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint("order", condition=Q(status="created"), name="shipment_one_live_per_order"),
+            models.CheckConstraint(
+                condition=Q(status="created", cancelled_at=None) | Q(status="cancelled", cancelled_at__isnull=False),
+                name="shipment_cancelled_has_time",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.tracking_number} ({self.status})"

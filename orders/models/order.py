@@ -1,0 +1,89 @@
+"""Orders and their lines."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from django.conf import settings
+from django.db import models
+from django.db.models import F, Q
+from django.db.models.functions import Now
+from uuid_utils.compat import uuid7
+
+from orders.models.catalogue import Product
+
+
+class Order(models.Model):
+    """What a customer ordered, and how far its fulfilment is.
+
+    ``version`` counts the status changes; each change is conditional on it.
+    """
+
+    class Status(models.TextChoices):
+        PLACED = "placed", "Placed"
+        RESERVED = "reserved", "Reserved"
+        PAID = "paid", "Paid"
+        SHIPPED = "shipped", "Shipped"
+        CANCELLING = "cancelling", "Being cancelled"
+        CANCELLED = "cancelled", "Cancelled"
+        NEEDS_ATTENTION = "needs_attention", "Needs attention"
+
+    ENDED = (Status.SHIPPED, Status.CANCELLED)
+    CANCELLABLE = (Status.PLACED, Status.RESERVED, Status.PAID)
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    customer = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="orders")
+    status = models.CharField(max_length=16, choices=Status, default=Status.PLACED)
+    version = models.PositiveIntegerField(default=1)
+    total = models.DecimalField(max_digits=12, decimal_places=2)
+    currency = models.CharField(max_length=3)
+    card = models.CharField(max_length=64, help_text="The payment provider's token; never a card number.")
+    recipient = models.CharField(max_length=120)
+    address = models.CharField(max_length=200)
+    postcode = models.CharField(max_length=16)
+    city = models.CharField(max_length=80)
+    country = models.CharField(max_length=2)
+    reason = models.TextField(blank=True, default="", help_text="Why it was cancelled, or needs attention.")
+    placed_at = models.DateTimeField(db_default=Now())
+    ended_at = models.DateTimeField(null=True, editable=False)
+
+    class Meta:
+        ordering: ClassVar = ["-id"]
+        indexes: ClassVar = [models.Index("customer", F("id").desc(), name="order_of_customer")]
+        constraints: ClassVar = [
+            models.CheckConstraint(condition=Q(total__gt=0), name="order_total_positive"),
+            models.CheckConstraint(condition=Q(currency__regex="^[A-Z]{3}$"), name="order_currency_code"),
+            models.CheckConstraint(
+                condition=Q(status__in=["shipped", "cancelled"], ended_at__isnull=False)
+                | Q(status__in=["placed", "reserved", "paid", "cancelling", "needs_attention"], ended_at=None),
+                name="order_ended_has_time",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.number
+
+    @property
+    def number(self) -> str:
+        """What people call the order: the random end of its id."""
+        return f"{self.id.hex[-8:-4]}-{self.id.hex[-4:]}".upper()
+
+
+class OrderLine(models.Model):
+    """So many of one product, at the price of that moment."""
+
+    order = models.ForeignKey(Order, on_delete=models.CASCADE, related_name="lines")
+    product = models.ForeignKey(Product, on_delete=models.PROTECT)
+    quantity = models.PositiveIntegerField()
+    unit_price = models.DecimalField(max_digits=10, decimal_places=2)
+
+    class Meta:
+        ordering: ClassVar = ["id"]
+        constraints: ClassVar = [
+            models.UniqueConstraint("order", "product", name="order_line_once_per_product"),
+            models.CheckConstraint(condition=Q(quantity__gt=0), name="order_line_quantity_positive"),
+            models.CheckConstraint(condition=Q(unit_price__gt=0), name="order_line_price_positive"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.quantity} × {self.product}"

@@ -1,0 +1,98 @@
+"""Place an order: rows in one transaction, and nothing else. No broker, no outside service is asked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from decimal import Decimal
+from typing import Any
+
+from django.contrib.auth.models import AbstractBaseUser
+from django.db import transaction
+
+from orders.events import OrderPlaced
+from orders.exceptions import InvalidOrder
+from orders.models import Order, OrderLine, Product
+from outbox.api import publish, working_on
+from outbox.saga.api import start
+
+SAGA = "orders.fulfilment"
+MOST_OF_ONE = 999
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """Where the parcel goes."""
+
+    recipient: str
+    address: str
+    postcode: str
+    city: str
+    country: str
+
+
+def place_order(customer: AbstractBaseUser, quantities: Mapping[str, int], delivery: Delivery, card: str) -> Order:
+    """Write the order, its lines, its saga with the first step's command, and the event ``orders.order_placed``.
+
+    Args:
+        customer: who orders.
+        quantities: how many of each product, by SKU.
+        delivery: where to.
+        card: the payment provider's token for the card.
+
+    Raises:
+        InvalidOrder: a product is not for sale, a quantity or a field is not usable; says which.
+
+    Not guaranteed: that there is stock. That is the first step's decision, and the order's page tells it.
+    """
+    check_fields(delivery, card)
+    with transaction.atomic():
+        products = _products(quantities)
+        order = Order(customer=customer, card=card, **vars(delivery))
+        order.currency = next(iter(products.values())).currency
+        order.total = sum((products[sku].price * count for sku, count in quantities.items()), Decimal(0))
+        order.save(force_insert=True)
+        OrderLine.objects.bulk_create(
+            OrderLine(order=order, product=products[sku], quantity=count, unit_price=products[sku].price)
+            for sku, count in quantities.items()
+        )
+        with working_on(correlation_id=str(order.id)):
+            publish(OrderPlaced(order.id, order.total, order.currency))
+            start(SAGA, str(order.id), actor=customer.get_username())
+    return order
+
+
+def check_fields(delivery: Delivery, card: str) -> None:
+    """Check what people typed.
+
+    Raises:
+        InvalidOrder: with a sentence for each field that is missing or too long.
+    """
+    typed: dict[str, Any] = {**vars(delivery), "card": card}
+    limits = {f.name: Order._meta.get_field(f.name).max_length for f in fields(Delivery)}
+    limits["card"] = Order._meta.get_field("card").max_length
+    errors = {}
+    for name, value in typed.items():
+        if not value.strip():
+            errors[name] = f"Please fill in the {name}."
+        elif len(value) > limits[name]:
+            errors[name] = f"The {name} is too long: at most {limits[name]} characters."
+    if "country" not in errors and not (len(delivery.country) == 2 and delivery.country.isalpha()):
+        errors["country"] = "Please give the country as two letters, such as DE."
+    if errors:
+        raise InvalidOrder(errors)
+
+
+def _products(quantities: Mapping[str, int]) -> dict[str, Product]:
+    """The products ordered, by SKU."""
+    if not quantities:
+        raise InvalidOrder({"lines": "Please choose at least one product."})
+    products = {p.sku: p for p in Product.objects.filter(sku__in=list(quantities), is_active=True)}
+    for sku, count in quantities.items():
+        if sku not in products:
+            raise InvalidOrder({"lines": f"There is no product {sku!r} for sale."})
+        if not 1 <= count <= MOST_OF_ONE:
+            raise InvalidOrder({"lines": f"Please order 1 to {MOST_OF_ONE} of {products[sku].name}."})
+    if len({p.currency for p in products.values()}) > 1:
+        raise InvalidOrder({"lines": "Products in different currencies need separate orders."})
+    return products

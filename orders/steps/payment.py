@@ -1,0 +1,53 @@
+"""The payment step: charge through the gateway, refund as the undo."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any
+
+from django.db.models.functions import Now
+
+from orders.events import OrderPaid
+from orders.gateways import payment_gateway
+from orders.gateways.ports import ChargeRequest, RefundRequest
+from orders.models import Order, Payment
+from orders.services.status import change_status
+from outbox.api import current_context, publish
+from outbox.saga.api import StepCall
+
+
+def charge(call: StepCall) -> dict[str, Any]:
+    """Take the money."""
+    order = Order.objects.only("total", "currency", "card").get(pk=call.key)
+    request = ChargeRequest(
+        key=call.idempotency_key, reference=call.key, amount=order.total, currency=order.currency, card=order.card
+    )
+    answer = payment_gateway().charge(request, traceparent=current_context().traceparent or None)
+    return {"provider_id": answer.id, "amount": str(answer.amount), "currency": answer.currency}
+
+
+def record_charge(call: StepCall, result: Mapping[str, Any]) -> None:
+    """The payment is ours: write it down and tell everybody."""
+    payment = Payment.objects.create(
+        order_id=call.key,
+        amount=Decimal(result["amount"]),
+        currency=result["currency"],
+        provider_id=result["provider_id"],
+        idempotency_key=call.idempotency_key,
+    )
+    change_status(call.key, Order.Status.PAID)
+    publish(OrderPaid(payment.order_id, payment.amount, payment.currency))
+
+
+def refund(call: StepCall) -> dict[str, Any]:
+    """Give the money back, or keep a charge that may still be on its way from happening."""
+    request = RefundRequest(key=call.idempotency_key, reference=call.key, charge_key=call.action_key)
+    answer = payment_gateway().refund(request, traceparent=current_context().traceparent or None)
+    return {"provider_id": answer.id, "refunded": answer.refunded}
+
+
+def record_refund(call: StepCall, result: Mapping[str, Any]) -> None:  # noqa: ARG001  (a step's signature)
+    """The money is back. There is no payment of ours where the charge was never confirmed."""
+    charged = Payment.objects.filter(order_id=call.key, status=Payment.Status.CHARGED)
+    charged.update(status=Payment.Status.REFUNDED, refunded_at=Now())

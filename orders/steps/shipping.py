@@ -1,0 +1,60 @@
+"""The shipping step, the saga's pivot: once the carrier has the parcel there is no way back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from django.db.models.functions import Now
+from django.utils import timezone
+
+from orders.events import OrderShipped
+from orders.gateways import carrier
+from orders.gateways.ports import CancellationRequest, ShipmentRequest
+from orders.models import Order, Shipment
+from orders.services import stock
+from orders.services.status import change_status
+from outbox.api import current_context, publish
+from outbox.saga.api import StepCall
+
+
+def create(call: StepCall) -> dict[str, Any]:
+    """Hand the parcel over."""
+    order = Order.objects.get(pk=call.key)
+    request = ShipmentRequest(
+        key=call.idempotency_key,
+        reference=call.key,
+        recipient=order.recipient,
+        address=order.address,
+        postcode=order.postcode,
+        city=order.city,
+        country=order.country,
+    )
+    answer = carrier().create_shipment(request, traceparent=current_context().traceparent or None)
+    return {"carrier_id": answer.id, "tracking_number": answer.tracking_number}
+
+
+def record_shipment(call: StepCall, result: Mapping[str, Any]) -> None:
+    """The parcel is on its way: the stock has left the house, the order is done."""
+    Shipment.objects.create(
+        order_id=call.key,
+        carrier_id=result["carrier_id"],
+        tracking_number=result["tracking_number"],
+        idempotency_key=call.idempotency_key,
+    )
+    stock.ship(call.key)
+    order = change_status(call.key, Order.Status.SHIPPED)
+    publish(OrderShipped(order.id, order.total, order.currency, timezone.now()))
+
+
+def cancel(call: StepCall) -> dict[str, Any]:
+    """Take the parcel back, or keep a shipment that may still be on its way from happening."""
+    request = CancellationRequest(key=call.idempotency_key, reference=call.key, shipment_key=call.action_key)
+    answer = carrier().cancel_shipment(request, traceparent=current_context().traceparent or None)
+    return {"carrier_id": answer.id, "cancelled": answer.cancelled}
+
+
+def record_cancellation(call: StepCall, result: Mapping[str, Any]) -> None:  # noqa: ARG001  (a step's signature)
+    """Nothing will be delivered."""
+    created = Shipment.objects.filter(order_id=call.key, status=Shipment.Status.CREATED)
+    created.update(status=Shipment.Status.CANCELLED, cancelled_at=Now())

@@ -1,0 +1,100 @@
+"""The settings, in one place: ``settings.OUTBOX = {"BATCH_SIZE": 500}`` overrides the defaults below."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from functools import cache
+from typing import Any
+
+from django.conf import settings
+from django.core.signals import setting_changed
+
+from outbox.exceptions import InvalidSetting
+
+WAKE_UPS = ("task", "notify", "thread")
+
+
+@dataclass(frozen=True)
+class OutboxSettings:
+    """Every option with its default; times are in seconds."""
+
+    DATABASE: str = "default"
+    """The database alias whose transactions carry the outbox."""
+    TRANSPORT: str = "outbox.transports.celery.CeleryTransport"
+    """Dotted path of the transport class that the relay sends through."""
+    BATCH_SIZE: int = 500
+    """Rows claimed, sent and settled together."""
+    LEASE: float = 30.0
+    """How long a relay may hold a claimed batch before others take it back."""
+    POLL_INTERVAL: float = 1.0
+    """Wait of an idle relay that nobody wakes."""
+    DISPATCH_INTERVAL: float = 5.0
+    """Interval of the periodic dispatch task; also the expiry of each of its messages."""
+    RESCUE_INTERVAL: float = 5.0
+    """How often a running relay looks for expired leases and for messages that nobody consumed."""
+    RESEND_AFTER: float = 60.0
+    """A message that was sent and not consumed for so long is sent again; doubles at each resend."""
+    RESEND_CAP: float = 3600.0
+    """Longest wait before a resend."""
+    MAX_ATTEMPTS: int = 8
+    """Attempts of a message whose consumer sets no policy of its own."""
+    BACKOFF_INITIAL: float = 1.0
+    """Wait before the second attempt; doubles at each further one."""
+    BACKOFF_CAP: float = 300.0
+    """Longest wait between two attempts."""
+    MAX_LOST_LEASES: int = 5
+    """A message whose leased consumers died so often in the middle of it is Failed: it may be what kills them."""
+    BREAKER_CAP: float = 30.0
+    """Longest pause of a relay between two tries at a broker that is away."""
+    WAKE_UP: tuple[str, ...] = ("task",)
+    """What happens after a commit that published: ``task`` (send the dispatch task), ``notify``
+    (PostgreSQL NOTIFY, for ``manage.py relay``), ``thread`` (a relay thread in this process)."""
+    DISPATCH_QUEUE: str = "outbox"
+    """Queue of the dispatch task: one that no slow work shares."""
+    SAGA_SWEEP_INTERVAL: float = 5.0
+    """How often the watchdog looks for saga steps whose lease ran out."""
+
+    def problems(self) -> list[str]:
+        """Values that cannot work, as sentences; empty when all is well."""
+        found = [
+            f"OUTBOX[{f.name!r}] must be greater than zero, not {getattr(self, f.name)!r}."
+            for f in fields(self)
+            if isinstance(getattr(self, f.name), int | float) and getattr(self, f.name) <= 0
+        ]
+        found += [
+            f"OUTBOX['WAKE_UP'] knows {', '.join(WAKE_UPS)}; not {w!r}." for w in self.WAKE_UP if w not in WAKE_UPS
+        ]
+        if self.DATABASE not in settings.DATABASES:
+            found.append(f"OUTBOX['DATABASE'] is {self.DATABASE!r}, which settings.DATABASES does not have.")
+        return found
+
+
+def build(options: Mapping[str, Any]) -> OutboxSettings:
+    """Settings from a dict of options.
+
+    Raises:
+        InvalidSetting: an option is unknown; the message suggests the one that was probably meant.
+    """
+    known = {f.name for f in fields(OutboxSettings)}
+    for name in options:
+        if name not in known:
+            close = difflib.get_close_matches(name, known, n=1)
+            hint = f" Did you mean {close[0]!r}?" if close else f" Known: {', '.join(sorted(known))}."
+            raise InvalidSetting(f"Unknown option OUTBOX[{name!r}].{hint}")
+    return OutboxSettings(**options)
+
+
+@cache
+def conf() -> OutboxSettings:
+    """The settings in force."""
+    return build(getattr(settings, "OUTBOX", {}))
+
+
+def _forget(*, setting: str, **_: object) -> None:
+    if setting == "OUTBOX":
+        conf.cache_clear()
+
+
+setting_changed.connect(_forget)

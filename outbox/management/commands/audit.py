@@ -1,0 +1,28 @@
+"""``manage.py audit``: do the promises hold over the data as it is now?"""
+
+from __future__ import annotations
+
+import json
+import sys
+from argparse import ArgumentParser
+from typing import Any
+
+from django.core.management.base import BaseCommand
+
+from outbox.audit import findings
+
+
+class Command(BaseCommand):
+    help = "Check the platform's and the application's invariants over live data. Exit 0: clean; 1: findings."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--json", action="store_true", help='print {"audit": "clean"} or {"audit": [findings]}')
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        found = findings()
+        if options["json"]:
+            self.stdout.write(json.dumps({"audit": found or "clean"}))
+        else:
+            self.stdout.write("\n".join(f"- {finding}" for finding in found) or "The audit is clean.")
+        if found:
+            sys.exit(1)

@@ -1,0 +1,55 @@
+"""``manage.py relay``: the relay as a process of its own."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from argparse import ArgumentParser
+from types import FrameType
+from typing import Any
+
+from django.core.management.base import BaseCommand
+
+from outbox.relay.engine import Relay, Round
+from outbox.relay.listener import Listener
+from outbox.relay.loop import Loop
+
+
+class Command(BaseCommand):
+    help = (
+        "Send outbox messages to the broker until stopped. Any number may run side by side. "
+        "SIGTERM or Ctrl-C finishes the batch in hand; a second one leaves at once."
+    )
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--name", default="", help="how failed attempts name this relay (default: host and pid)")
+        parser.add_argument("--quiet", action="store_true", help="say nothing of single rounds")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        listener = Listener()
+        loop = Loop(Relay(name=options["name"]), listener.wait, self._quiet if options["quiet"] else self._say)
+        self._stop_on_signals(loop)
+        self.stdout.write("The relay is running. Ctrl-C stops it.")
+        loop.run()
+        listener.close()
+        self.stdout.write("The relay has stopped.")
+
+    def _stop_on_signals(self, loop: Loop) -> None:
+        def stop(signum: int, frame: FrameType | None) -> None:
+            if loop.stopping.is_set():
+                os._exit(128 + signum)
+            loop.stop()
+
+        signal.signal(signal.SIGTERM, stop)
+        signal.signal(signal.SIGINT, stop)
+
+    def _say(self, done: Round) -> None:
+        parts = [f"{done.sent} sent"]
+        parts += [f"{done.failed} failed"] if done.failed else []
+        parts += [f"{done.released} given back"] if done.released else []
+        self.stdout.write(", ".join(parts))
+        sys.stdout.flush()
+
+    def _quiet(self, done: Round) -> None:
+        """Say nothing."""

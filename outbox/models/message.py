@@ -1,0 +1,116 @@
+"""The outbox table: one row is one message to one consumer, from its commit to its end."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from django.db import models
+from django.db.models import Q
+from django.db.models.functions import Now
+from uuid_utils.compat import uuid7
+
+from outbox.models.functions import RandomUUID
+
+DEFAULT_PRIORITY = 5
+
+
+class Status(models.TextChoices):
+    """The states of a message; ``docs/state-machines.md`` draws the ways between them."""
+
+    PENDING = "pending", "Pending"
+    PROCESSING = "processing", "Processing"
+    SENT = "sent", "Sent"
+    FAILED = "failed", "Failed"
+
+
+class Message(models.Model):
+    """A message committed together with the business change that caused it.
+
+    An unfinished row always has a due time (Pending: ``next_attempt_at``), a lease (Processing and Sent:
+    ``locked_until``) or a person waiting (Failed). The constraints below hold that.
+
+    Every column has a default in the database too, so that a row can be inserted by hand with a type and
+    a payload alone.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid7, db_default=RandomUUID(), editable=False)
+    type = models.CharField(max_length=200, help_text="The event's or the task's name, such as orders.order_paid.")
+    consumer = models.CharField(
+        max_length=200,
+        blank=True,
+        db_default="",
+        help_text="The task that consumes it. Empty: every subscriber of the type.",
+    )
+    payload = models.JSONField(default=dict, db_default={}, blank=True)
+    headers = models.JSONField(default=dict, db_default={}, blank=True)
+    queue = models.CharField(max_length=100, blank=True, db_default="", help_text="Empty: the consumer's own queue.")
+    priority = models.SmallIntegerField(
+        default=DEFAULT_PRIORITY, db_default=DEFAULT_PRIORITY, help_text="0 first, 9 last, as Celery has it on Redis."
+    )
+    correlation_id = models.CharField(
+        max_length=64, blank=True, db_default="", help_text="What it belongs to, such as an order's id."
+    )
+
+    status = models.CharField(max_length=10, choices=Status, default=Status.PENDING, db_default=Status.PENDING)
+    occurred_at = models.DateTimeField(db_default=Now(), editable=False)
+    next_attempt_at = models.DateTimeField(db_default=Now(), help_text="When it is due, while Pending.")
+    attempts = models.PositiveIntegerField(default=0, db_default=0, editable=False)
+    resends = models.PositiveSmallIntegerField(
+        default=0, db_default=0, editable=False, help_text="Times it was sent again because nobody had consumed it."
+    )
+    lock_id = models.UUIDField(null=True, editable=False, help_text="The fencing value of whoever holds it.")
+    locked_until = models.DateTimeField(
+        null=True, editable=False, help_text="End of the relay's lease, of the wait for a consumer, or of its lease."
+    )
+    sent_at = models.DateTimeField(null=True, editable=False)
+    started_at = models.DateTimeField(null=True, editable=False, help_text="When a leased consumer took it up.")
+    consumed_at = models.DateTimeField(null=True, editable=False, help_text="Committed together with the effect.")
+    discarded_at = models.DateTimeField(null=True, editable=False, help_text="Closed by a person, or revoked.")
+    last_error = models.TextField(blank=True, db_default="", editable=False)
+
+    class Meta:
+        verbose_name = "message"
+        permissions: ClassVar = [
+            ("redrive_message", "Can send a failed message again"),
+            ("discard_message", "Can close a failed message for good"),
+            ("send_message", "Can make a waiting message due now"),
+        ]
+        indexes: ClassVar = [
+            models.Index("priority", "next_attempt_at", name="outbox_due", condition=Q(status=Status.PENDING)),
+            models.Index(
+                "locked_until",
+                name="outbox_leased",
+                condition=Q(status__in=[Status.PROCESSING, Status.SENT], consumed_at=None),
+            ),
+            models.Index("id", name="outbox_failed", condition=Q(status=Status.FAILED)),
+            models.Index("correlation_id", name="outbox_correlation", condition=~Q(correlation_id="")),
+        ]
+        constraints: ClassVar = [
+            models.CheckConstraint(condition=Q(status__in=Status.values), name="outbox_status_known"),
+            models.CheckConstraint(condition=Q(priority__range=(0, 9)), name="outbox_priority_range"),
+            models.CheckConstraint(
+                condition=~Q(status=Status.PROCESSING) | Q(lock_id__isnull=False, locked_until__isnull=False),
+                name="outbox_processing_has_lease",
+            ),
+            models.CheckConstraint(
+                condition=~Q(status=Status.SENT) | Q(sent_at__isnull=False), name="outbox_sent_has_time"
+            ),
+            models.CheckConstraint(
+                condition=~Q(status=Status.SENT) | Q(consumed_at__isnull=False) | Q(locked_until__isnull=False),
+                name="outbox_unconsumed_has_lease",
+            ),
+            models.CheckConstraint(
+                condition=Q(consumed_at=None) | Q(status=Status.SENT, lock_id=None, locked_until=None),
+                name="outbox_consumed_is_closed",
+            ),
+            models.CheckConstraint(
+                condition=Q(status__in=[Status.PROCESSING, Status.SENT]) | Q(lock_id=None, locked_until=None),
+                name="outbox_waiting_is_free",
+            ),
+            models.CheckConstraint(
+                condition=Q(discarded_at=None) | Q(status=Status.FAILED), name="outbox_discarded_is_failed"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.type} {self.id}"

@@ -1,0 +1,105 @@
+"""Tell a relay, right after a commit, that there is work: coalesced, from a background thread.
+
+A wake-up is a hint. It never delays or fails the request that committed, it may be lost, and nothing depends on
+it: polling goes on whatever happens here. ``NOTIFY`` is sent from a connection of the thread's own, never in the
+business transaction, where it would take a database-wide lock at commit.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+from collections.abc import Callable
+
+from django.db import close_old_connections, transaction
+
+from outbox.conf import conf
+from outbox.database import connection, execute
+
+logger = logging.getLogger(__name__)
+
+CHANNEL = "outbox"
+
+
+def wake_on_commit() -> None:
+    """Wake a relay once this transaction has committed (at once when none is open); a rollback wakes nobody."""
+    hooks = connection().run_on_commit
+    if hooks and hooks[-1][1] is wake and hooks[-1][0] == set(connection().savepoint_ids):
+        return  # two publishes in a commit are one wake-up
+    transaction.on_commit(wake, using=conf().DATABASE)
+
+
+def wake() -> None:
+    """Wake a relay now. Returns at once; many calls in a short time are one wake-up."""
+    if conf().WAKE_UP:
+        _waker().signal.set()
+
+
+class Waker:
+    """The background thread that does the waking, one per process."""
+
+    def __init__(self) -> None:
+        self.pid = os.getpid()
+        self.signal = threading.Event()
+        self.thread = threading.Thread(target=self.run, name="outbox-waker", daemon=True)
+        self.thread.start()
+
+    def run(self) -> None:
+        """Wait for the signal, wake, and again, for as long as the process lives."""
+        while True:
+            self.signal.wait()
+            self.signal.clear()
+            for way in conf().WAKE_UP:
+                try:
+                    WAYS[way]()
+                except Exception as error:  # noqa: BLE001  (a hint that fails must not end the thread)
+                    logger.warning("Could not wake the relay by %s: %s. Polling goes on.", way, error)
+
+
+def send_dispatch_task() -> None:
+    """Ask a Celery worker for a round of the relay; the request expires where nobody takes it in time."""
+    from outbox.tasks import dispatch
+
+    dispatch.apply_async(expires=conf().DISPATCH_INTERVAL, retry=False)
+
+
+def notify_listeners() -> None:
+    """Ring every ``manage.py relay`` that listens."""
+    close_old_connections()
+    execute(f"NOTIFY {CHANNEL}")
+
+
+def ring_thread() -> None:
+    """Wake the relay thread of this process, starting it if need be."""
+    from outbox.relay.thread import relay_thread
+
+    relay_thread().wake()
+
+
+WAYS: dict[str, Callable[[], None]] = {
+    "task": send_dispatch_task,
+    "notify": notify_listeners,
+    "thread": ring_thread,
+}
+
+_current: Waker | None = None
+_lock = threading.Lock()
+
+
+def _waker() -> Waker:
+    """This process's waker; a forked child makes its own, because threads do not survive a fork."""
+    global _current  # noqa: PLW0603  (one per process by intent)
+    with _lock:
+        if _current is None or _current.pid != os.getpid() or not _current.thread.is_alive():
+            _current = Waker()
+        return _current
+
+
+def _after_fork() -> None:
+    """The lock may have been held by another thread of the parent at the moment of the fork."""
+    global _lock, _current  # noqa: PLW0603
+    _lock, _current = threading.Lock(), None
+
+
+os.register_at_fork(after_in_child=_after_fork)

@@ -1,0 +1,131 @@
+"""The saga tables: an instance, its steps (one row for each step and direction reached), its history."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from django.db import models
+from django.db.models import Q
+from django.db.models.functions import Now
+from uuid_utils.compat import uuid7
+
+
+class Saga(models.Model):
+    """A running or ended instance of a saga definition."""
+
+    class Status(models.TextChoices):
+        RUNNING = "running", "Running"
+        COMPENSATING = "compensating", "Compensating"
+        COMPLETED = "completed", "Completed"
+        COMPENSATED = "compensated", "Compensated"
+        NEEDS_ATTENTION = "needs_attention", "Needs attention"
+
+    ENDED = (Status.COMPLETED, Status.COMPENSATED)
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    definition = models.CharField(max_length=100)
+    version = models.PositiveIntegerField(default=1)
+    key = models.CharField(max_length=64, help_text="The business thing it works on, such as an order's id.")
+    status = models.CharField(max_length=16, choices=Status, default=Status.RUNNING)
+    context = models.JSONField(default=dict, blank=True, help_text="The result of each step that succeeded.")
+    reason = models.TextField(blank=True, default="", help_text="Why it compensates or needs attention.")
+    cancel_requested = models.BooleanField(default=False)
+    started_at = models.DateTimeField(db_default=Now())
+    deadline_at = models.DateTimeField(help_text="When the watchdog stops waiting for it.")
+    ended_at = models.DateTimeField(null=True)
+
+    class Meta:
+        permissions: ClassVar = [("operate_saga", "Can resume and cancel sagas")]
+        indexes: ClassVar = [
+            models.Index(
+                "deadline_at", name="saga_open_deadline", condition=Q(status__in=["running", "compensating"])
+            ),
+            models.Index("status", name="saga_attention", condition=Q(status="needs_attention")),
+        ]
+        constraints: ClassVar = [
+            models.UniqueConstraint("definition", "key", name="saga_one_per_key"),
+            models.CheckConstraint(
+                condition=Q(status__in=["completed", "compensated"], ended_at__isnull=False)
+                | Q(status__in=["running", "compensating", "needs_attention"], ended_at=None),
+                name="saga_ended_has_time",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.definition} {self.key}"
+
+
+class SagaStep(models.Model):
+    """A step that was reached, in one direction. Its attempts share one idempotency key and one message."""
+
+    class Direction(models.TextChoices):
+        ACTION = "action", "Action"
+        COMPENSATION = "compensation", "Compensation"
+
+    class Status(models.TextChoices):
+        SCHEDULED = "scheduled", "Scheduled"
+        RUNNING = "running", "Running"
+        SUCCEEDED = "succeeded", "Succeeded"
+        FAILED = "failed", "Failed"  # refused: it certainly did not happen
+        UNKNOWN = "unknown", "Unknown"  # given up without an answer: it may have happened
+        CANCELLED = "cancelled", "Cancelled"  # called off before it started
+
+    saga = models.ForeignKey(Saga, on_delete=models.CASCADE, related_name="steps")
+    name = models.CharField(max_length=100)
+    direction = models.CharField(max_length=12, choices=Direction)
+    position = models.PositiveSmallIntegerField()
+    status = models.CharField(max_length=10, choices=Status, default=Status.SCHEDULED)
+    attempt = models.PositiveIntegerField(default=0)
+    message_id = models.UUIDField(help_text="The outbox message that runs it; also its task id in Flower.")
+    scheduled_at = models.DateTimeField(db_default=Now())
+    started_at = models.DateTimeField(null=True, help_text="Start of the latest attempt.")
+    locked_until = models.DateTimeField(null=True, help_text="End of the lease of the attempt at work.")
+    ended_at = models.DateTimeField(null=True)
+    result = models.JSONField(null=True)
+    last_error = models.TextField(blank=True, default="")
+
+    class Meta:
+        ordering: ClassVar = ["id"]
+        indexes: ClassVar = [
+            models.Index("locked_until", name="saga_step_leased", condition=Q(status="running")),
+            models.Index("message_id", name="saga_step_message"),
+        ]
+        constraints: ClassVar = [
+            models.UniqueConstraint("saga", "name", "direction", name="saga_step_once"),
+            models.CheckConstraint(
+                condition=~Q(status="running") | Q(locked_until__isnull=False), name="saga_running_step_has_lease"
+            ),
+            models.CheckConstraint(
+                condition=Q(status__in=["scheduled", "running"], ended_at=None)
+                | Q(status__in=["succeeded", "failed", "unknown", "cancelled"], ended_at__isnull=False),
+                name="saga_step_ended_has_time",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.direction})"
+
+    @property
+    def idempotency_key(self) -> str:
+        """The same for every attempt, so that the outside world acts once."""
+        return f"{self.saga_id}:{self.name}:{self.direction}"
+
+
+class SagaTransition(models.Model):
+    """One thing that happened to a saga. Only ever added to."""
+
+    saga = models.ForeignKey(Saga, on_delete=models.CASCADE, related_name="transitions")
+    at = models.DateTimeField(db_default=Now())
+    what = models.CharField(max_length=40)
+    step = models.CharField(max_length=100, blank=True)
+    direction = models.CharField(max_length=12, blank=True)
+    attempt = models.PositiveIntegerField(null=True)
+    actor = models.CharField(max_length=200, blank=True, help_text="The worker, the watchdog, or a person.")
+    detail = models.TextField(blank=True)
+    traceparent = models.CharField(max_length=55, blank=True)
+
+    class Meta:
+        ordering: ClassVar = ["id"]
+
+    def __str__(self) -> str:
+        return f"{self.what} {self.step}"

@@ -1,0 +1,48 @@
+"""What people do with sagas: each is one transaction, with who and why in the history."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from outbox.saga import engine
+from outbox.saga.exceptions import SagaRefused
+from outbox.saga.models import Saga, SagaStep
+from outbox.saga.turn import Turn, turn
+
+
+def cancel(saga_id: UUID, *, actor: str, reason: str) -> None:
+    """Call a saga off: what was done is compensated in reverse order.
+
+    A step that is at work right now ends first. Joins the caller's transaction, if there is one.
+
+    Raises:
+        SagaRefused: the pivot is done, or the saga is not running; nothing was changed.
+    """
+    with turn(saga_id, actor) as t:
+        if t is None or not engine.call_off_saga(t, reason):
+            raise SagaRefused("It can no longer be cancelled.")
+
+
+def resume(saga_id: UUID, *, actor: str, reason: str) -> None:
+    """Try the step that a parked saga stopped at again, with the same idempotency key.
+
+    Raises:
+        SagaRefused: the saga is not parked; nothing was changed.
+        ValueError: no reason was given.
+    """
+    if not reason.strip():
+        raise ValueError("Say why the saga is resumed: the reason is kept in its history.")
+    with turn(saga_id, actor) as t:
+        if t is None or t.saga.status != Saga.Status.NEEDS_ATTENTION:
+            raise SagaRefused("Only a saga that needs attention can be resumed.")
+        row = stopped_at(t)
+        t.note("resumed", row, reason)
+        engine.resume(t, row)
+
+
+def stopped_at(t: Turn) -> SagaStep:
+    """The step that a parked saga stopped at: the latest that was reached and did not succeed."""
+    rows = [row for row in t.steps() if row.status != SagaStep.Status.SUCCEEDED]
+    if not rows:
+        raise SagaRefused("It has no step that could be tried again.")
+    return rows[-1]

@@ -1,0 +1,47 @@
+"""The platform's own Celery tasks."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from celery import Task, shared_task
+
+from outbox.celery import DurableTask, delivery_of
+from outbox.conf import conf
+from outbox.events import known_types, unknown_type
+from outbox.models import Message
+from outbox.publish import build, insert
+from outbox.subscriptions import subscribers_of
+from outbox.transports.envelope import DISTRIBUTE
+
+
+class DispatchTask(Task):
+    """The periodic round of the relay: sent straight to the broker, because nothing else could send it."""
+
+    ignore_result = True
+    acks_late = False
+    max_retries = None
+
+
+@shared_task(base=DispatchTask, name="outbox.dispatch")
+def dispatch() -> dict[str, int]:
+    """Send everything that is due. Any number of these may run at once."""
+    from outbox.relay.engine import shared_relay
+
+    return shared_relay().drain()._asdict()
+
+
+@shared_task(bind=True, base=DurableTask, name=DISTRIBUTE, consumption="transactional", ignore_result=True)
+def distribute(task: Any) -> None:
+    """Give a message without a consumer, such as one inserted by hand, to every subscriber of its type."""
+    message_id, _ = delivery_of(task)
+    source = Message.objects.using(conf().DATABASE).get(pk=message_id)
+    consumers = subscribers_of(source.type)
+    if not consumers:
+        raise unknown_type(source.type, known_types())
+    insert(
+        [
+            build(source.type, source.payload, consumer=name, priority=source.priority, headers=source.headers)
+            for name in consumers
+        ]
+    )

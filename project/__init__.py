@@ -1,0 +1,1 @@
+"""Wires the platform and the application: settings, Celery, URLs, the embedded stack."""

@@ -1,0 +1,60 @@
+"""Log lines: coloured on a terminal, JSON in production, always with the ids of the work at hand."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import structlog
+from structlog.typing import EventDict, WrappedLogger
+
+
+def add_work_context(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
+    """What the line belongs to: the order, the message being consumed, the trace."""
+    from outbox.context import current_context
+
+    context = current_context()
+    for name in ("correlation_id", "causation_id", "traceparent"):
+        if value := getattr(context, name):
+            event.setdefault(name, value)
+    return event
+
+
+def logging_config(*, level: str, json: bool) -> dict[str, Any]:
+    """The ``LOGGING`` setting.
+
+    Args:
+        level: the lowest level shown, such as ``INFO``.
+        json: one JSON object a line, instead of text for people.
+    """
+    shared = [
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.add_logger_name,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        add_work_context,
+    ]
+    renderer: Any = (
+        structlog.processors.JSONRenderer()
+        if json
+        else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), pad_event_to=0)
+    )
+    formatter = {
+        "()": structlog.stdlib.ProcessorFormatter,
+        "foreign_pre_chain": shared,
+        "processors": [
+            structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+            *([structlog.processors.format_exc_info] if json else []),
+            renderer,
+        ],
+    }
+    return {
+        "version": 1,
+        "disable_existing_loggers": False,
+        "formatters": {"structlog": formatter},
+        "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "structlog"}},
+        "root": {"handlers": ["console"], "level": level},
+        "loggers": {
+            "httpx": {"level": "WARNING"},
+            "django.server": {"handlers": ["console"], "propagate": False},
+        },
+    }

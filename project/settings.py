@@ -1,0 +1,181 @@
+"""Settings. Secrets and addresses come from the environment; ``docs/production.md`` lists them all."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import environ
+
+from project.environment import ROOT, load, secret_key
+from project.logs import logging_config
+
+env = load()
+
+DEBUG = env.bool("DEBUG", default=False)
+SECRET_KEY = secret_key(env, debug=DEBUG)
+ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])
+CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
+
+INSTALLED_APPS = [
+    "project",
+    "unfold",
+    "unfold.contrib.filters",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.humanize",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "django_celery_results",
+    "django_htmx",
+    "outbox",
+    "outbox.saga",
+    "orders",
+]
+
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "project.security.ContentSecurityPolicyMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.locale.LocaleMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "django_htmx.middleware.HtmxMiddleware",
+    "project.requests.RequestContextMiddleware",
+]
+
+ROOT_URLCONF = "project.urls"
+ASGI_APPLICATION = "project.asgi.application"
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ]
+        },
+    }
+]
+
+# --- Data ------------------------------------------------------------------------------------------------------
+DATABASES = {"default": env.db_url("DATABASE_URL", default="postgres://todoke@127.0.0.1:5432/todoke")}
+DATABASES["default"].update(
+    CONN_MAX_AGE=env.int("DATABASE_CONN_MAX_AGE", default=60),
+    CONN_HEALTH_CHECKS=True,
+    # A statement that hangs on a dead connection would outlive its lease: the server ends it instead.
+    OPTIONS={"connect_timeout": 5, "keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3},
+)
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+# --- People ----------------------------------------------------------------------------------------------------
+LOGIN_URL = "login"
+LOGIN_REDIRECT_URL = "orders:catalogue"
+LOGOUT_REDIRECT_URL = "orders:catalogue"
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}"}
+    for name in (
+        "UserAttributeSimilarityValidator",
+        "MinimumLengthValidator",
+        "CommonPasswordValidator",
+        "NumericPasswordValidator",
+    )
+]
+LANGUAGE_CODE = "en"
+LANGUAGES = [("en", "English"), ("ja", "日本語")]
+TIME_ZONE = "UTC"
+USE_TZ = True
+
+# --- Static files and mail -------------------------------------------------------------------------------------
+STATIC_URL = "static/"
+STATIC_ROOT = Path(env.str("STATIC_ROOT", default=str(ROOT / "staticfiles")))
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {
+        "BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"
+        if not DEBUG
+        else "django.contrib.staticfiles.storage.StaticFilesStorage"
+    },
+}
+WHITENOISE_USE_FINDERS = DEBUG
+vars().update(env.email_url("EMAIL_URL", default="consolemail://"))
+DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", default="Todoke <shop@example.org>")
+
+# --- Security --------------------------------------------------------------------------------------------------
+HTTPS = env.bool("HTTPS", default=not DEBUG)
+SECURE_SSL_REDIRECT = HTTPS
+SESSION_COOKIE_SECURE = HTTPS
+CSRF_COOKIE_SECURE = HTTPS
+SECURE_HSTS_SECONDS = 31_536_000 if HTTPS else 0
+SECURE_HSTS_INCLUDE_SUBDOMAINS = HTTPS
+SECURE_HSTS_PRELOAD = HTTPS
+SECURE_REDIRECT_EXEMPT = [r"^healthz$"]
+if env.bool("BEHIND_PROXY", default=False):
+    SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+X_FRAME_OPTIONS = "DENY"
+
+# --- Celery: each of these answers a way in which work was lost, doubled or stuck elsewhere ---------------------
+BROKER_URL = env.str("BROKER_URL", default="redis://127.0.0.1:6379/0")
+CELERY_BROKER_URL = BROKER_URL
+CELERY_TASK_DEFAULT_QUEUE = "default"
+CELERY_TASK_CREATE_MISSING_QUEUES = True
+CELERY_TASK_SERIALIZER = "json"
+CELERY_RESULT_SERIALIZER = "json"
+CELERY_ACCEPT_CONTENT = ["json"]  # no pickle: whoever can write to the broker must not be able to run code
+CELERY_RESULT_BACKEND = "django-db"
+CELERY_RESULT_EXTENDED = True  # name, arguments and worker are kept with each result, for the admin
+CELERY_RESULT_EXPIRES = 7 * 24 * 3600
+CELERY_TIMEZONE = TIME_ZONE
+CELERY_ENABLE_UTC = True
+CELERY_TASK_ACKS_LATE = True  # acknowledged after the work: a dead worker's message comes back
+CELERY_TASK_REJECT_ON_WORKER_LOST = False  # attempts are counted in the outbox, whose lease brings it back
+CELERY_TASK_TRACK_STARTED = False  # one write less per task; Flower sees the start through events
+CELERY_TASK_SEND_SENT_EVENT = False  # the outbox row itself says when it was sent
+CELERY_WORKER_SEND_TASK_EVENTS = True  # for Flower
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1  # what is prefetched waits behind the task at work
+CELERY_WORKER_SOFT_SHUTDOWN_TIMEOUT = 10.0  # tasks at work may end before a warm stop turns cold
+CELERY_WORKER_ENABLE_SOFT_SHUTDOWN_ON_IDLE = True
+CELERY_WORKER_CANCEL_LONG_RUNNING_TASKS_ON_CONNECTION_LOSS = False  # effects are fenced: let them finish
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False  # logging is configured once, below
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_BROKER_CONNECTION_MAX_RETRIES = None  # a broker that is away for a night is no reason to end
+CELERY_BROKER_POOL_LIMIT = 10
+CELERY_BROKER_TRANSPORT_OPTIONS = {
+    "visibility_timeout": 3600,  # the outbox resends sooner; this only bounds what Celery itself redelivers
+    "socket_timeout": 5,  # a broker that hangs is a broker that is away
+    "socket_connect_timeout": 3,
+    "socket_keepalive": True,
+    "health_check_interval": 10,
+}
+CELERY_TASK_ROUTES = {"outbox.dispatch": {"queue": "outbox"}, "outbox.saga.sweep": {"queue": "outbox"}}
+
+# --- The platform ----------------------------------------------------------------------------------------------
+OUTBOX = {
+    "RESEND_AFTER": env.float("OUTBOX_RESEND_AFTER", default=60.0),
+    "LEASE": env.float("OUTBOX_LEASE", default=30.0),
+    "DISPATCH_INTERVAL": env.float("OUTBOX_DISPATCH_INTERVAL", default=5.0),
+    "SAGA_SWEEP_INTERVAL": env.float("OUTBOX_SAGA_SWEEP_INTERVAL", default=5.0),
+    "WAKE_UP": tuple(env.list("OUTBOX_WAKE_UP", default=["task"])),
+}
+CELERY_BEAT_SCHEDULE = {
+    name: {"task": task, "schedule": seconds, "options": {"expires": seconds}}
+    for name, task, seconds in (
+        ("dispatch the outbox", "outbox.dispatch", OUTBOX["DISPATCH_INTERVAL"]),
+        ("sweep the sagas", "outbox.saga.sweep", OUTBOX["SAGA_SWEEP_INTERVAL"]),
+    )
+}
+
+# --- Outside services ------------------------------------------------------------------------------------------
+SANDBOX_URL = env.str("SANDBOX_URL", default="http://127.0.0.1:8100")
+SANDBOX_TOKEN = env.str("SANDBOX_TOKEN", default="")
+GATEWAY_TIMEOUT_SECONDS = env.float("GATEWAY_TIMEOUT_SECONDS", default=3.0)
+FLOWER_URL = env.str("FLOWER_URL", default="")
+
+LOGGING = logging_config(level=env.str("LOG_LEVEL", default="INFO"), json=env.bool("LOG_JSON", default=not DEBUG))
