@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from uuid import UUID
 
+from django.conf import settings
+
 from orders.events import OrderCancelled
 from orders.exceptions import OutOfStock
-from orders.gateways.errors import GatewayMisused, PaymentDeclined, ShipmentRefused
+from orders.gateways.errors import GatewayMisused, GatewayRefused
 from orders.models import Order
 from orders.services.placing import SAGA
 from orders.services.status import change_status
@@ -39,7 +41,7 @@ fulfilment = register(
                 action=local(inventory.reserve),
                 compensation=local(inventory.release),
                 queue="inventory",
-                timeout=10.0,
+                timeout=settings.STEP_TIMEOUT_SECONDS,
                 retry=FEW_MINUTES,
                 non_retryable=(OutOfStock,),
             ),
@@ -48,18 +50,18 @@ fulfilment = register(
                 action=remote(payment.charge, payment.record_charge),
                 compensation=remote(payment.refund, payment.record_refund),
                 queue="payment",
-                timeout=20.0,
+                timeout=settings.STEP_TIMEOUT_SECONDS,
                 retry=FEW_MINUTES,
-                non_retryable=(PaymentDeclined, GatewayMisused),
+                non_retryable=(GatewayRefused, GatewayMisused),
             ),
             Step(
                 "shipping",
                 action=remote(shipping.create, shipping.record_shipment),
                 compensation=remote(shipping.cancel, shipping.record_cancellation),
                 queue="shipping",
-                timeout=20.0,
+                timeout=settings.STEP_TIMEOUT_SECONDS,
                 retry=FEW_MINUTES,
-                non_retryable=(ShipmentRefused, GatewayMisused),
+                non_retryable=(GatewayRefused, GatewayMisused),
                 pivot=True,
             ),
         ],

@@ -30,6 +30,7 @@ class DurableTask(Task):
       effects in the database happen once), ``leased`` (it runs outside a transaction under a lease: at least
       once; the default) or ``manual`` (it calls :func:`outbox.consumption.consume` itself).
     - ``lease_seconds``: how long a leased run may take before it counts as dead.
+    - ``home_queue``: the queue of its messages, where neither the row nor a route of Celery's names one.
     - ``delivery_retry``: when to run again after the task raised. ``None``: only its own ``retry()`` and
       ``autoretry_for`` do that, as in Celery, and a failure is kept as a Failed message.
 
@@ -40,6 +41,7 @@ class DurableTask(Task):
     durable = True
     consumption = "leased"
     lease_seconds: float = 300.0
+    home_queue = ""
     delivery_retry: RetryPolicy | None = None
     acks_late = True
 

@@ -1,7 +1,7 @@
 """The consumer's half of the SQL: an effect happens once, because its mark commits with it.
 
-A delivery carries the number of its attempt. It may run only while that is still the row's attempt and the row
-is not consumed; so duplicates, late deliveries, forged ones and those of purged rows find no row and do nothing.
+A delivery carries the number of its attempt. It may run only while that attempt is on its way (Processing or Sent) and
+the row is not consumed; so duplicates, late and forged deliveries and those of purged rows find no row and do nothing.
 """
 
 from __future__ import annotations
@@ -13,14 +13,16 @@ from outbox.database import execute, fetch
 CONSUME = """
 UPDATE outbox_message
 SET consumed_at = now(), status = 'sent', sent_at = coalesce(sent_at, now()), lock_id = NULL, locked_until = NULL
-WHERE id = %s AND attempts = %s AND consumed_at IS NULL AND started_at IS NULL AND discarded_at IS NULL
+WHERE id = %s AND attempts = %s AND consumed_at IS NULL AND started_at IS NULL
+  AND status IN ('processing', 'sent')
 """
 
 TAKE_LEASE = """
 UPDATE outbox_message
 SET started_at = now(), status = 'sent', sent_at = coalesce(sent_at, now()),
     lock_id = %s, locked_until = now() + make_interval(secs => %s)
-WHERE id = %s AND attempts = %s AND consumed_at IS NULL AND started_at IS NULL AND discarded_at IS NULL
+WHERE id = %s AND attempts = %s AND consumed_at IS NULL AND started_at IS NULL
+  AND status IN ('processing', 'sent')
 """
 
 FINISH_LEASE = """

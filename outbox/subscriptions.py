@@ -52,7 +52,7 @@ def subscribe(
         shared_task(
             name=task_name,
             base=SubscriberTask,
-            queue=queue,
+            home_queue=queue,
             typing=False,
             consumption=consumption,
             delivery_retry=retry,

@@ -143,7 +143,6 @@ CELERY_WORKER_PREFETCH_MULTIPLIER = 1  # what is prefetched waits behind the tas
 CELERY_WORKER_SOFT_SHUTDOWN_TIMEOUT = 10.0  # tasks at work may end before a warm stop turns cold
 CELERY_WORKER_ENABLE_SOFT_SHUTDOWN_ON_IDLE = True
 CELERY_WORKER_CANCEL_LONG_RUNNING_TASKS_ON_CONNECTION_LOSS = False  # effects are fenced: let them finish
-CELERY_WORKER_HIJACK_ROOT_LOGGER = False  # logging is configured once, below
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_BROKER_CONNECTION_MAX_RETRIES = None  # a broker that is away for a night is no reason to end
 CELERY_BROKER_POOL_LIMIT = 10
@@ -176,6 +175,7 @@ CELERY_BEAT_SCHEDULE = {
 SANDBOX_URL = env.str("SANDBOX_URL", default="http://127.0.0.1:8100")
 SANDBOX_TOKEN = env.str("SANDBOX_TOKEN", default="")
 GATEWAY_TIMEOUT_SECONDS = env.float("GATEWAY_TIMEOUT_SECONDS", default=3.0)
+STEP_TIMEOUT_SECONDS = env.float("STEP_TIMEOUT_SECONDS", default=20.0)  # then the attempt counts as dead
 FLOWER_URL = env.str("FLOWER_URL", default="")
 
 LOGGING = logging_config(level=env.str("LOG_LEVEL", default="INFO"), json=env.bool("LOG_JSON", default=not DEBUG))

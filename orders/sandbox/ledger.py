@@ -14,7 +14,7 @@ from orders.sandbox.settings import StartupError
 T = TypeVar("T")
 Operation = Callable[[sqlite3.Connection], T]
 
-LOCK_WAIT_SECONDS = 5.0  # how long a starting sandbox waits for a stopping one to let go of the file
+LOCK_WAIT_SECONDS = 2.0  # how long a starting sandbox waits for a stopping one to let go of the file
 
 
 class Ledger:

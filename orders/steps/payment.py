@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
+from uuid import UUID
 
 from django.db.models.functions import Now
 
@@ -37,7 +38,7 @@ def record_charge(call: StepCall, result: Mapping[str, Any]) -> None:
         idempotency_key=call.idempotency_key,
     )
     change_status(call.key, Order.Status.PAID)
-    publish(OrderPaid(payment.order_id, payment.amount, payment.currency))
+    publish(OrderPaid(UUID(call.key), payment.amount, payment.currency))
 
 
 def refund(call: StepCall) -> dict[str, Any]:

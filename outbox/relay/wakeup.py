@@ -42,19 +42,26 @@ class Waker:
     def __init__(self) -> None:
         self.pid = os.getpid()
         self.signal = threading.Event()
+        self.stopping = False
         self.thread = threading.Thread(target=self.run, name="outbox-waker", daemon=True)
         self.thread.start()
 
     def run(self) -> None:
-        """Wait for the signal, wake, and again, for as long as the process lives."""
-        while True:
-            self.signal.wait()
+        """Wait for the signal, wake, and again, until told to stop."""
+        while self.signal.wait() and not self.stopping:
             self.signal.clear()
             for way in conf().WAKE_UP:
                 try:
                     WAYS[way]()
                 except Exception as error:  # noqa: BLE001  (a hint that fails must not end the thread)
                     logger.warning("Could not wake the relay by %s: %s. Polling goes on.", way, error)
+        connection().close()
+
+    def stop(self) -> None:
+        """End the thread and close its connection."""
+        self.stopping = True
+        self.signal.set()
+        self.thread.join(5)
 
 
 def send_dispatch_task() -> None:

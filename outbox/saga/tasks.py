@@ -50,7 +50,7 @@ def _make_task(definition: SagaDefinition, step: Step, direction: str) -> None:
         base=DurableTask,
         consumption="manual",  # consumed in the transaction that begins the attempt
         delivery_retry=FOREVER,  # how often a step is tried is the saga's decision
-        queue=step.queue,
+        home_queue=step.queue,
         throws=step.non_retryable,  # expected outcomes: logged without a traceback
         typing=False,
     )(run)

@@ -80,7 +80,7 @@ def _plain(app: Celery, message: Claimed, headers: dict[str, Any]) -> Envelope:
     options = {
         **JSON,
         "exchange": "",
-        "routing_key": message.queue or _queue(app, task),
+        "routing_key": message.queue or queue_of(app, task),
         "priority": message.priority,
         "correlation_id": id_,
         "delivery_mode": 2,
@@ -108,8 +108,7 @@ def _consumer(app: Celery, message: Claimed) -> str:
 
 
 @lru_cache(maxsize=1024)
-def _queue(app: Celery, task: str) -> str:
-    """The queue of a task, from its own options or the application's routes."""
-    own = getattr(app.tasks.get(task), "queue", None)
-    route = app.amqp.router.route({"queue": own} if own else {}, task)
-    return str(route["queue"].name)
+def queue_of(app: Celery, task: str) -> str:
+    """The queue that a task is sent to, from its own options or the application's routes."""
+    own = getattr(app.tasks.get(task), "home_queue", "")
+    return own or str(app.amqp.router.route({}, task)["queue"].name)

@@ -88,8 +88,9 @@ def _package(name: str) -> Path:
 
 
 def _place_data(state: StateDir, data: Path, account: Account, shelter: Path, notes: list[str]) -> None:
-    """Make the link or directory `data`; the account can enter what it stands for."""
-    state.admit(account.gid)
+    """Make the link or directory `data`; the account can enter where it leads."""
+    if account.reaches(state.path.parent):
+        state.admit(account.gid)
     if not data.exists():
         data.unlink(missing_ok=True)  # a link whose target was removed
         if account.reaches(state.path):
@@ -97,7 +98,7 @@ def _place_data(state: StateDir, data: Path, account: Account, shelter: Path, no
         else:
             data.symlink_to(tempfile.mkdtemp(prefix="data-", dir=_make_shelter(shelter)))
     data.chmod(0o711)  # the account passes through, and lists nothing
-    if not account.reaches(data):
+    if not account.reaches(data.resolve()):
         raise StackError(
             f"{account.name}, who runs the servers, cannot enter {data} any more. Move that directory to a "
             "place open to others and leave a symbolic link to it, or start anew with another TODOKE_HOME."

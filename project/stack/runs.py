@@ -1,8 +1,8 @@
 """Marking processes: every process that a stack starts carries the stack's run in its environment.
 
 That mark is inherited by children and children's children and survives the death of any of them, so that
-whatever a killed stack left behind can be found and ended, without lists of process numbers that may belong to
-others by now.
+whatever a killed stack left behind can be found and ended, without lists of process numbers that may have
+been given to others.
 """
 
 from __future__ import annotations

@@ -27,7 +27,7 @@ class RestartPolicy:
     """When a process that died is started again. Times are in seconds.
 
     `quick`: a process that lived shorter died quickly; after `allowed` quick deaths in a row it is given up.
-    The delay before a restart begins with `first_delay` and doubles at each quick death, up to `longest_delay`.
+    The delay before a restart begins with `first_delay` and doubles at each quick death up to `longest_delay`.
     """
 
     quick: float = 10.0

@@ -2,13 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import secrets
-import signal
-import socket
-import subprocess
-import sys
-import time
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -18,76 +11,7 @@ import httpx
 import pytest
 
 from orders.sandbox.client import SandboxClient
-
-ROOT = Path(__file__).resolve().parents[3]
-START_SECONDS = 20.0
-
-
-class SandboxServer:
-    """A sandbox process on a free port, with a ledger file that outlives it."""
-
-    def __init__(self, folder: Path) -> None:
-        self.token = secrets.token_hex(8)
-        self.database = folder / "ledger.db"
-        self.log = folder / "log"
-        self.port = _free_port()
-        self.url = f"http://127.0.0.1:{self.port}"
-        self._process: subprocess.Popen[bytes] | None = None
-
-    def start(self) -> None:
-        """Start, and return when it answers."""
-        environ = os.environ | {"SANDBOX_DB": str(self.database), "SANDBOX_TOKEN": self.token}
-        command = [sys.executable, "-m", "granian", "--interface", "asgi", "orders.sandbox.app:app"]
-        with self.log.open("ab") as log:
-            self._process = subprocess.Popen(
-                [*command, "--host", "127.0.0.1", "--port", str(self.port)],
-                cwd=ROOT,
-                env=environ,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
-        self._wait_until_healthy(self._process)
-
-    def stop(self) -> None:
-        """SIGTERM, and wait for the end."""
-        if self._process is not None:
-            self._process.terminate()
-            self._process.wait(START_SECONDS)
-            self._process = None
-
-    def kill(self, *, parent_only: bool = False) -> None:
-        """SIGKILL the server and its worker, or the server alone."""
-        assert self._process is not None
-        if parent_only:
-            self._process.kill()
-        else:
-            os.killpg(self._process.pid, signal.SIGKILL)
-        self._process.wait(START_SECONDS)
-        self._process = None
-
-    def http(self, **options: Any) -> httpx.Client:
-        """A bare client with the token."""
-        headers = {"Authorization": f"Bearer {self.token}"}
-        return httpx.Client(base_url=self.url, headers=headers, trust_env=False, **options)
-
-    def _wait_until_healthy(self, process: subprocess.Popen[bytes]) -> None:
-        deadline = time.monotonic() + START_SECONDS
-        while time.monotonic() < deadline:
-            assert process.poll() is None, self.log.read_text()
-            try:
-                if httpx.get(f"{self.url}/healthz", trust_env=False, timeout=1).status_code == 200:
-                    return
-            except httpx.TransportError:
-                time.sleep(0.02)  # nothing tells a client that a port will open: ask again
-        raise AssertionError(f"the sandbox did not start: {self.log.read_text()}")
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+from orders.sandbox.testing import SandboxServer
 
 
 @pytest.fixture(scope="session")
@@ -105,13 +29,19 @@ def sandbox(shared_sandbox: SandboxServer, control: SandboxClient) -> SandboxSer
     return shared_sandbox
 
 
-@pytest.fixture
-def control(shared_sandbox: SandboxServer) -> Iterator[SandboxClient]:
-    """The shared sandbox's fault switches and ledger."""
+@pytest.fixture(scope="session")
+def shared_control(shared_sandbox: SandboxServer) -> Iterator[SandboxClient]:
+    """One operator's client for all tests."""
     with SandboxClient(shared_sandbox.url, shared_sandbox.token) as client:
-        client.reset_faults()
         yield client
-        client.reset_faults()
+
+
+@pytest.fixture
+def control(shared_control: SandboxClient) -> Iterator[SandboxClient]:
+    """The shared sandbox's fault switches and ledger."""
+    shared_control.reset_faults()
+    yield shared_control
+    shared_control.reset_faults()
 
 
 @pytest.fixture
@@ -123,11 +53,17 @@ def own_sandbox(tmp_path: Path) -> Iterator[SandboxServer]:
     server.stop()
 
 
-@pytest.fixture
-def http(sandbox: SandboxServer) -> Iterator[httpx.Client]:
-    """A bare HTTP client of the shared sandbox."""
-    with sandbox.http() as client:
+@pytest.fixture(scope="session")
+def shared_http(shared_sandbox: SandboxServer) -> Iterator[httpx.Client]:
+    """One bare HTTP client for all tests."""
+    with shared_sandbox.http() as client:
         yield client
+
+
+@pytest.fixture
+def http(sandbox: SandboxServer, shared_http: httpx.Client) -> httpx.Client:
+    """A bare HTTP client of the shared sandbox, which behaves well at the start and the end of the test."""
+    return shared_http
 
 
 @pytest.fixture

@@ -28,7 +28,9 @@ def test_error_rate_is_near_its_value_and_repeats_with_its_seed(
     assert series[0] == series[1]
 
 
-def test_an_injected_error_does_not_act(charge: Ask, http: httpx.Client, control: SandboxClient, key: str) -> None:
+def test_an_injected_error_does_not_act(
+    charge: Ask, http: httpx.Client, control: SandboxClient, key: str
+) -> None:
     """A 503 comes before acting: the ledger knows nothing, and the retry is the first to act."""
     control.set_faults("payment", error_rate=1)
     failed = charge(key)
@@ -42,7 +44,7 @@ def test_an_injected_error_does_not_act(charge: Ask, http: httpx.Client, control
 def test_a_lost_response_acts_and_the_retry_finds_the_same_charge(
     charge: Ask, control: SandboxClient, key: str
 ) -> None:
-    """The connection breaks without an answer, the charge exists, and the retry is told about that very charge."""
+    """The connection breaks without an answer, the charge exists, and the retry is told of that charge."""
     control.set_faults("payment", lost_response_rate=1)
     with pytest.raises(httpx.RemoteProtocolError):
         charge(key, reference=key)
@@ -55,11 +57,11 @@ def test_a_lost_response_acts_and_the_retry_finds_the_same_charge(
 
 
 def test_a_held_response_outlasts_the_client_and_has_acted(
-    ship: Ask, http: httpx.Client, control: SandboxClient, key: str
+    ship: Ask, http: httpx.Client, control: SandboxClient, key: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Held longer than the client's patience: a time-out, although the shipment exists."""
     control.set_faults("shipping", lost_response_rate=1, lost_response_hold_ms=10_000)
-    http.timeout = httpx.Timeout(0.3)
+    monkeypatch.setattr(http, "timeout", httpx.Timeout(0.3))
     with pytest.raises(httpx.ReadTimeout):
         ship(key, reference=key)
 
@@ -112,7 +114,20 @@ def test_decline_rate_is_decided_by_the_key_for_ever(
     assert [charge(key).status_code == 402 for key in keys] == [status == 402 for status in first]
 
 
-def test_decline_rate_does_not_touch_refunds(charge: Ask, post: Ask, control: SandboxClient, key: str) -> None:
+def test_decline_rate_depends_on_nothing_but_the_key(
+    charge: Ask, ship: Ask, control: SandboxClient, new_key: Callable[[], str]
+) -> None:
+    """No dice: the provider and the carrier, who know nothing of each other, decide alike."""
+    for service in ("payment", "shipping"):
+        control.set_faults(service, decline_rate=0.5)
+
+    for key in [new_key() for _ in range(50)]:
+        assert (charge(key).status_code == 402) == (ship(key).status_code == 422)
+
+
+def test_decline_rate_does_not_touch_refunds(
+    charge: Ask, post: Ask, control: SandboxClient, key: str
+) -> None:
     """A compensation is never declined."""
     charge(key)
     control.set_faults("payment", decline_rate=1)

@@ -24,7 +24,9 @@ def test_same_key_gives_the_same_charge(charge: Ask, key: str) -> None:
     assert first.json()["amount"] == "12.50"
 
 
-def test_concurrent_identical_requests_make_one_charge(http: httpx.Client, control: SandboxClient, key: str) -> None:
+def test_concurrent_identical_requests_make_one_charge(
+    http: httpx.Client, control: SandboxClient, key: str
+) -> None:
     """Of 20 identical requests at once, one acts and 19 are told its answer."""
     answers = asyncio.run(_at_once(http, [("/payments/charges", key, _charge_body(key))] * 20))
 
@@ -38,7 +40,7 @@ def test_charge_and_refund_at_once_leave_nothing_charged(
 ) -> None:
     """Whichever of a charge and its refund comes first, the money is not kept."""
     keys = [new_key() for _ in range(20)]
-    requests = []
+    requests: list[tuple[str, str, dict[str, str]]] = []
     for key in keys:
         charge = ("/payments/charges", key, _charge_body(key))
         refund = ("/payments/refunds", f"{key}:undo", {"charge_key": key, "reference": key})
@@ -51,7 +53,9 @@ def test_charge_and_refund_at_once_leave_nothing_charged(
     assert set(states) <= {"refunded", "voided"}
 
 
-@pytest.mark.parametrize("change", [{"amount": "12.51"}, {"card": "tok_mastercard"}, {"reference": "order-2"}])
+@pytest.mark.parametrize(
+    "change", [{"amount": "12.51"}, {"card": "tok_mastercard"}, {"reference": "order-2"}]
+)
 def test_another_body_with_the_same_key_is_a_mismatch(charge: Ask, key: str, change: dict[str, str]) -> None:
     """A key belongs to its first body: another one is 422 and changes nothing."""
     first = charge(key)
@@ -93,7 +97,9 @@ def test_a_refund_without_a_charge_voids_it_for_ever(
     assert http.get(f"/payments/charges/{key}").json()["state"] == "voided"
 
 
-def test_a_charge_is_refunded_once(charge: Ask, post: Ask, control: SandboxClient, new_key: Any, key: str) -> None:
+def test_a_charge_is_refunded_once(
+    charge: Ask, post: Ask, control: SandboxClient, new_key: Any, key: str
+) -> None:
     """Neither the same refund again nor another one moves money twice; the first refund's time stays."""
     reference = new_key()
     charge(key, reference=reference)
@@ -118,7 +124,9 @@ def test_a_refunded_charge_is_not_charged_again(charge: Ask, post: Ask, http: ht
     assert http.get(f"/payments/charges/{key}").json()["state"] == "refunded"
 
 
-def test_a_refund_key_belongs_to_its_body(charge: Ask, post: Ask, key: str, new_key: Callable[[], str]) -> None:
+def test_a_refund_key_belongs_to_its_body(
+    charge: Ask, post: Ask, key: str, new_key: Callable[[], str]
+) -> None:
     """A refund's key with another charge is a mismatch, and the other charge is left alone."""
     other = new_key()
     charge(key), charge(other)
@@ -149,7 +157,9 @@ def test_an_unknown_charge_is_not_found(http: httpx.Client, key: str) -> None:
         ({"ammount": "1.00"}, "ammount"),
     ],
 )
-def test_bad_fields_are_named(charge: Ask, http: httpx.Client, key: str, change: dict[str, Any], field: str) -> None:
+def test_bad_fields_are_named(
+    charge: Ask, http: httpx.Client, key: str, change: dict[str, Any], field: str
+) -> None:
     """A wrong field is named with what is wrong, and the key stays unused."""
     answer = charge(key, **change)
 
@@ -186,7 +196,9 @@ def _charge_body(reference: str) -> dict[str, str]:
     return {"amount": "12.50", "currency": "EUR", "card": "tok_visa", "reference": reference}
 
 
-async def _at_once(http: httpx.Client, requests: list[tuple[str, str, dict[str, str]]]) -> list[httpx.Response]:
+async def _at_once(
+    http: httpx.Client, requests: list[tuple[str, str, dict[str, str]]]
+) -> list[httpx.Response]:
     async with httpx.AsyncClient(base_url=http.base_url, headers=http.headers, trust_env=False) as client:
         return await asyncio.gather(
             *(client.post(path, headers={"Idempotency-Key": key}, json=body) for path, key, body in requests)

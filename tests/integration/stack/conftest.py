@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -34,3 +36,13 @@ def start(tmp_path: Path) -> Iterator[Callable[..., Program]]:
 def processes(tmp_path: Path) -> Callable[[], list[psutil.Process]]:
     """Return the living processes of any run on `tmp_path`."""
     return lambda: processes_of(tmp_path)
+
+
+@pytest.fixture
+def open_state() -> Iterator[Path]:
+    """A path for a state directory that the servers' account can enter, whoever runs the tests."""
+    base = Path(tempfile.mkdtemp(prefix="todoke-test-"))
+    base.chmod(0o711)
+    yield base / "state"
+    end_earlier_runs(base / "state", patience=0)
+    shutil.rmtree(base)

@@ -2,9 +2,9 @@
 
     python drive_supervisor.py STATE_DIR SPEC
 
-SPEC is JSON: a list of stages, each a list of {"name", "code", "ready", "stop_timeout"?}. `code` is run by Python
-with `say(text)` at hand; `ready` is the text that the process prints when it is ready, or null for a process that
-runs once. Prints "ALL READY" when everything is, and exits as `python -m project.stack up` does.
+SPEC is JSON: a list of stages, each a list of {"name", "code", "ready", "stop_timeout"?}. `code` is run by
+Python with `say(text)` at hand; `ready` is the text that the process prints when it is ready, or null for a
+process that runs once. Prints "ALL READY" when everything is, and exits as `python -m project.stack up` does.
 """
 
 from __future__ import annotations

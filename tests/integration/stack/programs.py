@@ -77,6 +77,14 @@ def processes_of(state: Path) -> list[psutil.Process]:
     return [process for process in psutil.process_iter() if _run_of(process).startswith(f"{state}:")]
 
 
+def is_running(process: psutil.Process) -> bool:
+    """Whether `process` still does something; a zombie, which nobody has collected yet, does not."""
+    try:
+        return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False
+
+
 def await_true(condition: Callable[[], bool], what: str) -> None:
     """Wait until `condition()`; fail with `what` when it does not become true."""
     deadline = time.monotonic() + PATIENCE

@@ -36,7 +36,9 @@ def obedient(name: str) -> dict[str, Any]:
 
 def stubborn(name: str, stop_timeout: float) -> dict[str, Any]:
     """A process that ignores SIGTERM and has a child that does so too."""
-    code = "signal.signal(signal.SIGTERM, signal.SIG_IGN)\nos.fork()\nsay('ready')\nwhile True: time.sleep(60)"
+    code = (
+        "signal.signal(signal.SIGTERM, signal.SIG_IGN)\nos.fork()\nsay('ready')\nwhile True: time.sleep(60)"
+    )
     return {"name": name, "code": code, "ready": "ready", "stop_timeout": stop_timeout}
 
 
@@ -56,7 +58,9 @@ def events(state: Path) -> list[str]:
     return (state / "events").read_text().splitlines()
 
 
-def test_stages_start_in_order_and_stop_in_reverse(start: Start, tmp_path: Path, processes: Processes) -> None:
+def test_stages_start_in_order_and_stop_in_reverse(
+    start: Start, tmp_path: Path, processes: Processes
+) -> None:
     """A stage begins when the one before is ready, and ends before the one before ends; nothing stays."""
     stages = [obedient("a")], [once("b", "time.sleep(0.2)")], [obedient("c"), obedient("d")]
     program = drive(start, tmp_path, *stages)
@@ -93,8 +97,8 @@ def test_a_failed_one_shot_stops_the_start(start: Start, tmp_path: Path, process
     assert processes() == []
 
 
-def test_a_missing_program_is_explained(start: Start, tmp_path: Path) -> None:
-    """A process that never gets ready, and ends well, is a failure too."""
+def test_ending_without_getting_ready_is_a_failure(start: Start, tmp_path: Path) -> None:
+    """A process that ends without getting ready is a failure, also with exit code 0."""
     program = drive(start, tmp_path, [{"name": "a", "code": "pass", "ready": "ready"}])
     assert program.ended() == 1
     assert "a ended with exit code 0 at its start. It printed nothing." in program.output
@@ -168,4 +172,3 @@ def test_a_killed_supervisor_leaves_nothing(start: Start, tmp_path: Path, proces
     program.process.wait()
     await_true(lambda: processes() == [], "processes of a killed supervisor still run")
     assert events(tmp_path)[-1] == "a stopped"
-

@@ -1,0 +1,109 @@
+"""What a customer may look at. Every query of orders starts from the customer: there is no way to another's."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from dataclasses import dataclass
+from uuid import UUID
+
+from django.contrib.auth.models import AbstractBaseUser
+from django.db.models import Count, Prefetch, QuerySet, Sum
+
+from orders.exceptions import OrdersError
+from orders.models import Order, OrderLine, Product, Shipment
+from orders.services.placing import Delivery
+
+LIVE = "live_shipments"
+
+
+class InvalidCursor(OrdersError):  # noqa: N818  (named for what is the matter)
+    """A cursor that no page of ours has given."""
+
+
+@dataclass(frozen=True)
+class OrderPage:
+    """Some of a customer's orders, newest first.
+
+    Args:
+        orders: each with ``line_count`` and ``item_count``.
+        next_cursor: where the next page begins; ``None`` on the last one.
+    """
+
+    orders: list[Order]
+    next_cursor: str | None
+
+
+def products_for_sale() -> QuerySet[Product]:
+    """What can be ordered, by name, with its stock. Some have no stock record: nothing is available of them."""
+    return Product.objects.filter(is_active=True).select_related("stock")
+
+
+def available(product: Product) -> int:
+    """How many of a product can still be ordered, as of when it was read."""
+    stock = getattr(product, "stock", None)
+    return stock.available if stock is not None else 0
+
+
+def order_of(customer: AbstractBaseUser, order_id: UUID) -> Order:
+    """One of the customer's orders, with its lines, their products and the live shipment, in three queries.
+
+    Raises:
+        Order.DoesNotExist: there is none, or it is somebody else's.
+    """
+    lines = OrderLine.objects.select_related("product")
+    shipments = Shipment.objects.filter(status=Shipment.Status.CREATED)
+    orders = Order.objects.filter(customer_id=customer.pk)
+    return orders.prefetch_related(
+        Prefetch("lines", queryset=lines), Prefetch("shipments", queryset=shipments, to_attr=LIVE)
+    ).get(pk=order_id)
+
+
+def tracking_number(order: Order) -> str | None:
+    """The parcel's number at the carrier, of an order read by :func:`order_of`; ``None`` when none is on its way."""
+    live = getattr(order, LIVE)
+    return live[0].tracking_number if live else None
+
+
+def orders_of(
+    customer: AbstractBaseUser, *, cursor: str = "", limit: int = 20, status: str | None = None
+) -> OrderPage:
+    """A page of the customer's orders, in one query, however many they are.
+
+    Args:
+        cursor: ``next_cursor`` of the page before; empty for the newest orders.
+        limit: orders on a page, at least 1.
+        status: only those with this status.
+
+    Raises:
+        InvalidCursor: it is not one of ours.
+    """
+    orders = Order.objects.filter(customer_id=customer.pk)
+    if cursor:
+        orders = orders.filter(id__lt=_decode(cursor))
+    if status:
+        orders = orders.filter(status=status)
+    counted = orders.annotate(line_count=Count("lines"), item_count=Sum("lines__quantity"))
+    found = list(counted.order_by("-id")[: limit + 1])
+    page = found[:limit]
+    return OrderPage(page, _encode(page[-1].id) if len(found) > limit else None)
+
+
+def last_delivery(customer: AbstractBaseUser) -> Delivery | None:
+    """Where the customer's latest order went, to fill in a form; ``None`` before the first."""
+    order = Order.objects.filter(customer_id=customer.pk).order_by("-id").first()
+    if order is None:
+        return None
+    return Delivery(order.recipient, order.address, order.postcode, order.city, order.country)
+
+
+def _encode(order_id: UUID) -> str:
+    """UUIDv7 grows with time, so an id is a place in the list. Clients must not read anything into it."""
+    return base64.urlsafe_b64encode(order_id.bytes).rstrip(b"=").decode()
+
+
+def _decode(cursor: str) -> UUID:
+    try:
+        return UUID(bytes=base64.b64decode(cursor + "==", altchars=b"-_", validate=True))
+    except (ValueError, binascii.Error):
+        raise InvalidCursor("This page does not exist. Start again from the first one.") from None

@@ -1,0 +1,93 @@
+"""The parts of a message's page below its fields."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.html import format_html
+from django.utils.translation import gettext as _
+
+from outbox.admin.rendering import Section, anchor, anchors, code, long_text, moment, shortened, table
+from outbox.admin.states import state_label
+from outbox.conf import conf
+from outbox.models import Message
+
+MOST_ATTEMPTS = 100
+MOST_RELATED = 50
+
+
+def sections_of(request: HttpRequest, message: Message) -> Iterator[Section]:
+    """Its failed attempts, and the messages that belong to the same thing."""
+    yield _failed_attempts(message)
+    if message.correlation_id or message.headers.get("causation_id"):
+        yield _lineage(message)
+
+
+def related_messages(correlation_id: str) -> Section:
+    """The messages of one business thing, oldest first, for whatever page shows that thing."""
+    related = list(_correlated(correlation_id))
+    return Section(_("Messages"), table(_headers()[1:], [_row(m)[1:] for m in related], empty=_("There are none.")))
+
+
+def messages_url(term: str) -> str:
+    """The list of messages, searched for an id or a correlation id."""
+    return f"{reverse('admin:outbox_message_changelist')}?q={term}"
+
+
+def _failed_attempts(message: Message) -> Section:
+    attempts = message.failed_attempts.order_by("-id")[:MOST_ATTEMPTS]
+    rows = [
+        (a.number, a.get_stage_display(), long_text(a.error), shortened(a.worker, 40), moment(a.failed_at))
+        for a in attempts
+    ]
+    headers = (_("Attempt"), _("Stage"), _("Error"), _("Worker"), _("Time"))
+    return Section(_("Failed attempts"), table(headers, rows, empty=_("No attempt has failed.")))
+
+
+def _lineage(message: Message) -> Section:
+    """What caused it, what it caused, and what else belongs to the same thing."""
+    cause = str(message.headers.get("causation_id", ""))
+    related = {str(m.id): m for m in _correlated(message.correlation_id)} if message.correlation_id else {}
+    if cause and cause not in related:
+        related = {str(m.id): m for m in _messages().filter(id=cause)} | related
+    rows = [_row(m, _relation(message, m)) for m in related.values()]
+    return Section(_("Lineage"), table(_headers(), rows, empty=_("The message that caused it is gone.")))
+
+
+def _relation(message: Message, other: Message) -> str:
+    """What another message is to this one."""
+    if other.id == message.id:
+        return _("this message")
+    if str(other.id) == message.headers.get("causation_id"):
+        return _("caused it")
+    return _("caused by it") if other.headers.get("causation_id") == str(message.id) else ""
+
+
+def _headers() -> list[str]:
+    return ["", _("Type"), _("Consumer"), _("State"), _("Attempts"), _("Written"), _("Id")]
+
+
+def _row(message: Message, relation: str = "") -> tuple[object, ...]:
+    url = reverse("admin:outbox_message_change", args=[message.id])
+    return (
+        relation,
+        anchor(url, message.type),
+        message.consumer if message.consumer != message.type else "",
+        state_label(message),
+        message.attempts,
+        moment(message.occurred_at),
+        code(str(message.id)),
+    )
+
+
+def _correlated(correlation_id: str) -> list[Message]:
+    return list(_messages().filter(correlation_id=correlation_id).order_by("id")[:MOST_RELATED])
+
+
+def _messages() -> object:
+    return Message.objects.using(conf().DATABASE).defer("payload")
+
+
+__all__ = ["anchors", "format_html", "messages_url", "related_messages", "sections_of"]

@@ -1,0 +1,1 @@
+"""What the tests drive the real thing with: processes to start and kill, conditions to await."""

@@ -1,0 +1,53 @@
+"""Events, subscribers and tasks that the tests publish and call."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from uuid import UUID
+
+from celery import shared_task
+
+from outbox.api import RetryPolicy, event, subscribe
+
+
+@event("sample.thing_happened")
+@dataclass(frozen=True)
+class ThingHappened:
+    thing_id: UUID
+    amount: Decimal
+    at: datetime
+
+
+@event("sample.nobody_cares")
+@dataclass(frozen=True)
+class NobodyCares:
+    number: int
+
+
+@event("sample.optional", optional=True)
+@dataclass(frozen=True)
+class Optional:
+    number: int
+
+
+@subscribe(ThingHappened, retry=RetryPolicy(max_attempts=3, initial=1, jitter=0))
+def first_subscriber(event: ThingHappened) -> None:
+    """One of two."""
+
+
+@subscribe(ThingHappened)
+def second_subscriber(event: ThingHappened) -> None:
+    """The other."""
+
+
+@shared_task(name="sample.add")
+def add(a: int, b: int = 0) -> int:
+    """An ordinary Celery task."""
+    return a + b
+
+
+@shared_task(name="sample.undurable", durable=False)
+def undurable() -> None:
+    """A task that opted out."""

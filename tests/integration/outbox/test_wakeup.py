@@ -1,0 +1,111 @@
+"""Wake-ups: hints after a commit, never more."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import pytest
+from django.db import transaction
+from redis import Redis
+
+from outbox.publish import send_command
+from outbox.relay import wakeup
+from outbox.relay.listener import Listener
+from tests.harness.waiting import wait_until
+from tests.integration.outbox import sample  # noqa: F401  (declares the sample tasks)
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture(autouse=True)
+def no_waker_left() -> Iterator[None]:
+    """A thread that a test has started ends with it, and its connection too."""
+    yield
+    wakeup._waker().stop()
+
+
+@pytest.fixture
+def woken(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Counts wake-ups instead of sending them."""
+    calls: list[str] = []
+    monkeypatch.setattr(wakeup, "wake", lambda: calls.append("woken"))
+    return calls
+
+
+def test_two_publishes_in_a_commit_are_one_wake_up(woken: list[str]) -> None:
+    """And it comes after the commit."""
+    with transaction.atomic():
+        send_command("sample.add", {"a": 1})
+        send_command("sample.add", {"a": 2})
+        assert woken == []
+    assert woken == ["woken"]
+
+
+def test_a_rollback_wakes_nobody(woken: list[str]) -> None:
+    """There is nothing to be sent."""
+    with pytest.raises(RuntimeError), transaction.atomic():
+        send_command("sample.add", {"a": 1})
+        raise RuntimeError
+    assert woken == []
+
+
+def test_a_publish_in_a_savepoint_that_survives_wakes(woken: list[str]) -> None:
+    """A savepoint that is rolled back does not take the wake-up of another along."""
+    with transaction.atomic():
+        send_command("sample.add", {"a": 1})
+        with pytest.raises(RuntimeError), transaction.atomic():
+            send_command("sample.add", {"a": 2})
+            raise RuntimeError
+    assert woken == ["woken"]
+
+
+def test_the_dispatch_task_is_sent_from_the_background(broker: Redis, settings) -> None:
+    """A commit puts a dispatch task with an expiry into its own queue."""
+    settings.OUTBOX = {"WAKE_UP": ("task",), "DISPATCH_INTERVAL": 5}
+    with transaction.atomic():
+        send_command("sample.add", {"a": 1})
+    wait_until(lambda: broker.llen("outbox"), "the wake-up to arrive")
+    assert b'"task": "outbox.dispatch"' in broker.lindex("outbox", 0)
+    assert b'"expires": "20' in broker.lindex("outbox", 0)
+
+
+def test_a_listener_hears_what_another_process_publishes(settings) -> None:
+    """NOTIFY ends the wait of a listening relay, from outside the business transaction."""
+    settings.OUTBOX = {"WAKE_UP": ("notify",)}
+    listener = Listener()
+    listener.wait(0.01)  # the first wait begins to listen
+    with transaction.atomic():
+        send_command("sample.add", {"a": 1})
+    raw = listener._raw
+    heard = list(raw.notifies(timeout=10, stop_after=1))
+    listener.close()
+    assert [n.channel for n in heard] == [wakeup.CHANNEL]
+
+
+def test_a_dead_listener_falls_back_to_polling_and_listens_again(caplog: pytest.LogCaptureFixture) -> None:
+    """A broken connection costs promptness only."""
+    listener = Listener()
+    listener.wait(0.01)
+    listener._raw.close()
+    listener.wait(0.01)
+    assert "polling" in caplog.text
+    listener.wait(0.01)
+    assert not listener._raw.closed
+    listener.close()
+
+
+def test_a_forked_child_has_a_waker_of_its_own(settings) -> None:
+    """Threads do not survive a fork: the child makes its own at the first wake-up."""
+    settings.OUTBOX = {"WAKE_UP": ("task",)}
+    parent = wakeup._waker()
+    read, write = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        child = wakeup._waker()
+        os.write(write, b"ok" if child is not parent and child.thread.is_alive() else b"no")
+        os._exit(0)
+    os.waitpid(pid, 0)
+    assert os.read(read, 2) == b"ok"
+    os.close(read)
+    os.close(write)

@@ -1,0 +1,83 @@
+"""What the environment says to the stack: ports and addresses, with help for those that cannot work."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+
+import pytest
+
+from project.stack.environment import choose_ports, given_server
+from project.stack.errors import StackError
+from project.stack.ports import FIRST, LAST, free_ports, is_free, next_free_port
+
+
+@pytest.fixture
+def taken() -> Iterator[int]:
+    """A port on which somebody listens."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        yield listener.getsockname()[1]
+
+
+def test_a_taken_port_is_passed_over(taken: int) -> None:
+    """The usual port when it is free, else the next one that is."""
+    assert not is_free(taken)
+    chosen = next_free_port(taken)
+    assert chosen is not None
+    assert chosen > taken
+    assert next_free_port(chosen) == chosen
+
+
+def test_server_ports_are_out_of_the_clients_range() -> None:
+    """Ports for servers come from a range from which no system gives ports to outgoing connections."""
+    assert all(FIRST <= port <= LAST < 32_768 for port, _ in zip(free_ports(), range(50), strict=False))
+
+
+def test_an_asked_port_is_taken_as_it_is(taken: int) -> None:
+    """PORT is used when it is free, and refused when it is not: another would surprise."""
+    free = next_free_port(taken)
+    assert choose_ports({"PORT": str(free)}).web == free
+    with pytest.raises(StackError, match=f"PORT={taken} cannot be used"):
+        choose_ports({"PORT": str(taken)})
+
+
+@pytest.mark.parametrize("value", ["eighty", "0", "65536", "-1", "8000.5", "²"])
+def test_what_is_no_port_is_refused(value: str) -> None:
+    """The message says what a port is."""
+    with pytest.raises(StackError, match="is not a port: give a number from 1 to 65535"):
+        choose_ports({"PORT": value})
+
+
+def test_each_http_server_has_its_own_port() -> None:
+    """Web, sandbox and Flower never share a port."""
+    ports = choose_ports({})
+    assert len({ports.web, ports.sandbox, ports.flower}) == 3
+
+
+@pytest.mark.parametrize("value", ["", "  ", None])
+def test_no_address_means_an_embedded_server(value: str | None) -> None:
+    """A variable that is missing or empty replaces nothing."""
+    environment = {} if value is None else {"DATABASE_URL": value}
+    assert given_server("DATABASE_URL", environment) is None
+
+
+def test_an_address_replaces_the_embedded_server() -> None:
+    """A usable address is returned as it is."""
+    for name, url in (("DATABASE_URL", "postgresql://u:p@db:5432/x"), ("BROKER_URL", "rediss://:p@b:6379/1")):
+        assert given_server(name, {name: url}) == url
+
+
+@pytest.mark.parametrize(
+    ("name", "url", "message"),
+    [
+        ("DATABASE_URL", "sqlite:///db", "is not an address"),
+        ("DATABASE_URL", "mysql://u@h/d", "Todoke needs PostgreSQL"),
+        ("BROKER_URL", "localhost:6379", "is not an address"),
+    ],
+)
+def test_an_address_that_cannot_work_is_refused(name: str, url: str, message: str) -> None:
+    """The message names the variable and what is wanted; it does not repeat the address and its password."""
+    with pytest.raises(StackError, match=message) as refusal:
+        given_server(name, {name: url})
+    assert name in str(refusal.value)
+    assert url not in str(refusal.value)
