@@ -1,4 +1,4 @@
-"""How far an order's fulfilment is, in terms that a customer can be told: no error texts, no names of workers.
+"""How far an order's fulfilment is, as a customer can be told: no error texts, no names of workers.
 
 Works only on what the saga's rows say; never changes anything.
 """
@@ -89,7 +89,9 @@ def progress_of(order: Order) -> Progress:
     steps = [
         _step(step.name, _of(rows, step.name), due, turned_back=turned_back) for step in fulfilment.steps
     ]
-    pivot_done = any(s.state == StepState.DONE for s, d in zip(steps, fulfilment.steps, strict=True) if d.pivot)
+    pivot_done = any(
+        s.state == StepState.DONE for s, d in zip(steps, fulfilment.steps, strict=True) if d.pivot
+    )
     return Progress(
         steps=steps,
         cancel_requested=saga.cancel_requested,
@@ -99,7 +101,7 @@ def progress_of(order: Order) -> Progress:
 
 
 def reason_of(order: Order) -> str:
-    """Why an order is cancelled, for its customer. That of one that needs attention is for operators: not told."""
+    """Why an order is cancelled, for its customer. Why one needs attention is for operators, and not told."""
     return order.reason if order.status in (Order.Status.CANCELLING, Order.Status.CANCELLED) else ""
 
 

@@ -1,4 +1,4 @@
-"""What a customer may look at. Every query of orders starts from the customer: there is no way to another's."""
+"""What a customer may look at. Every query of orders starts from the customer, and finds no other's."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class OrderPage:
 
 
 def products_for_sale() -> QuerySet[Product]:
-    """What can be ordered, by name, with its stock. Some have no stock record: nothing is available of them."""
+    """What can be ordered, by name, with its stock. Of one without a stock record nothing is available."""
     return Product.objects.filter(is_active=True).select_related("stock")
 
 
@@ -60,7 +60,7 @@ def order_of(customer: AbstractBaseUser, order_id: UUID) -> Order:
 
 
 def tracking_number(order: Order) -> str | None:
-    """The parcel's number at the carrier, of an order read by :func:`order_of`; ``None`` when none is on its way."""
+    """The parcel's number at the carrier, of an order read by :func:`order_of`; ``None`` without a parcel."""
     live = getattr(order, LIVE)
     return live[0].tracking_number if live else None
 

@@ -25,10 +25,10 @@ class DispatchTask(Task):
 
 @shared_task(base=DispatchTask, name="outbox.dispatch")
 def dispatch() -> dict[str, int]:
-    """Send everything that is due. Any number of these may run at once."""
+    """Send everything that is due, and rescue what got lost. Any number of these may run at once."""
     from outbox.relay.engine import shared_relay
 
-    return shared_relay().drain()._asdict()
+    return shared_relay().turn()._asdict()
 
 
 @shared_task(bind=True, base=DurableTask, name=DISTRIBUTE, consumption="transactional", ignore_result=True)

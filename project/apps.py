@@ -12,3 +12,6 @@ class ProjectConfig(AppConfig):
 
     def ready(self) -> None:
         import project.celery  # noqa: F401
+        from project import roles
+
+        roles.connect()

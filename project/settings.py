@@ -6,6 +6,7 @@ from pathlib import Path
 
 import environ
 
+from project.console import UNFOLD  # noqa: F401  (a setting: the look of the admin)
 from project.environment import ROOT, load, secret_key
 from project.logs import logging_config
 
@@ -29,6 +30,7 @@ INSTALLED_APPS = [
     "django.contrib.staticfiles",
     "django_celery_results",
     "django_htmx",
+    "ninja",
     "outbox",
     "outbox.saga",
     "orders",
@@ -105,6 +107,7 @@ STORAGES = {
     },
 }
 WHITENOISE_USE_FINDERS = DEBUG
+WHITENOISE_AUTOREFRESH = DEBUG
 vars().update(env.email_url("EMAIL_URL", default="consolemail://"))
 DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", default="Todoke <shop@example.org>")
 
@@ -159,6 +162,7 @@ CELERY_TASK_ROUTES = {"outbox.dispatch": {"queue": "outbox"}, "outbox.saga.sweep
 OUTBOX = {
     "RESEND_AFTER": env.float("OUTBOX_RESEND_AFTER", default=60.0),
     "LEASE": env.float("OUTBOX_LEASE", default=30.0),
+    "RESCUE_INTERVAL": env.float("OUTBOX_RESCUE_INTERVAL", default=5.0),
     "DISPATCH_INTERVAL": env.float("OUTBOX_DISPATCH_INTERVAL", default=5.0),
     "SAGA_SWEEP_INTERVAL": env.float("OUTBOX_SAGA_SWEEP_INTERVAL", default=5.0),
     "WAKE_UP": tuple(env.list("OUTBOX_WAKE_UP", default=["task"])),

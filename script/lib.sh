@@ -28,7 +28,10 @@ setup() {
 
 # Keeps an environment whose interpreter works and is new enough; replaces any other.
 ensure_venv() {
-    is_new_enough "$PYTHON" && return
+    is_new_enough "$PYTHON" || make_venv
+}
+
+make_venv() {
     local python
     python=$(find_python)
     echo "Making .venv with $("$python" --version)"
@@ -51,14 +54,18 @@ is_new_enough() {
     "$1" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null
 }
 
+has_pip() {
+    "$PYTHON" -m pip --version >/dev/null 2>&1
+}
+
 # Installs requirements files, unless the same contents were installed before. A stamp is left only by success.
 install_once() {
     local stamp=.venv/.installed-$1 wanted
     wanted=$(cat -- "$@" | cksum)
     if [ "$(cat "$stamp" 2>/dev/null)" != "$wanted" ]; then
         echo "Installing $1"
-        "$PYTHON" -m pip --version >/dev/null 2>&1 || "$PYTHON" -m ensurepip >/dev/null ||
-            fail "there is no pip in .venv, and Python cannot install it. Remove .venv and try again."
+        has_pip || "$PYTHON" -m ensurepip --default-pip >/dev/null 2>&1 || true
+        has_pip || make_venv # it was cut short, or broken later
         "$PYTHON" -m pip install --quiet --disable-pip-version-check "${@/#/--requirement=}" ||
             fail "pip could not install $1; see above."
         printf '%s\n' "$wanted" >"$stamp"

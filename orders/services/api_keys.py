@@ -39,7 +39,12 @@ def ensure(customer: AbstractBaseUser, name: str, secret: str) -> bool:
     Raises:
         UnusableKey: it has the wrong form, is too short, was revoked, or belongs to somebody else.
     """
-    if not secret.startswith(PREFIX) or len(secret) < SHORTEST or not secret.isascii() or not secret.isprintable():
+    if (
+        not secret.startswith(PREFIX)
+        or len(secret) < SHORTEST
+        or not secret.isascii()
+        or not secret.isprintable()
+    ):
         raise UnusableKey(
             f"An API key is {PREFIX} followed by at least {SHORTEST - len(PREFIX)} random ASCII characters."
         )

@@ -1,7 +1,8 @@
 """A request that is sent again is answered again, not done again.
 
-The record of an answer is written in the transaction of its effect, so neither exists without the other. Two requests
-with one key at the same time are kept apart by an advisory lock, which ends with that transaction whatever happens.
+The record of an answer is written in the transaction of its effect, so neither exists without the other.
+Two requests with one key at the same time are kept apart by an advisory lock, which ends with that
+transaction, whatever happens.
 """
 
 from __future__ import annotations
@@ -52,7 +53,7 @@ def answer_once(
     *,
     wait: bool = False,
 ) -> Answer:
-    """Do ``act`` and keep its answer under the customer's ``key``, in one transaction; or give the kept answer.
+    """Do ``act`` and keep its answer under the customer's ``key``, in one transaction; or give the kept one.
 
     Args:
         customer: keys of different customers have nothing to do with each other.
@@ -68,7 +69,9 @@ def answer_once(
     """
     with transaction.atomic():
         if not _lock(customer, key, wait=wait):
-            raise StillRunning("The first request with this key is still being worked on. Try again in a moment.")
+            raise StillRunning(
+                "The first request with this key is still being worked on. Try again in a moment."
+            )
         fingerprint = _fingerprint(payload)
         kept = IdempotencyRecord.objects.filter(customer_id=customer.pk, key=key).first()
         if kept is not None:

@@ -27,8 +27,8 @@ def signed_in(
 ) -> Callable[Concatenate[HttpRequest, P], HttpResponse]:
     """Send anybody else to the sign-in page, and back here afterwards.
 
-    A fragment that htmx asks for is not redirected, which would put the sign-in page in the middle of another: the
-    whole page is loaded again instead.
+    A fragment that htmx asks for is not redirected, which would put the sign-in page in the middle of
+    another: the whole page is loaded again instead.
     """
 
     @wraps(view)

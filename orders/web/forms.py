@@ -119,7 +119,11 @@ class OrderForm(forms.Form):
     @property
     def payload(self) -> dict[str, Any]:
         """What it orders, as JSON values; once the form is valid."""
-        return {"lines": self.quantities, "delivery": asdict(self.delivery), "card": self.cleaned_data["card"]}
+        return {
+            "lines": self.quantities,
+            "delivery": asdict(self.delivery),
+            "card": self.cleaned_data["card"],
+        }
 
     def clean(self) -> dict[str, Any]:
         """Something must have been chosen."""
@@ -157,7 +161,9 @@ def _quantity_field(product: Product) -> forms.IntegerField:
             "min_value": _("Please enter 0 or more."),
             "max_value": _("Please order at most %(limit_value)s at once."),
         },
-        widget=forms.NumberInput(attrs={"inputmode": "numeric", "placeholder": "0", "data-price": product.price}),
+        widget=forms.NumberInput(
+            attrs={"inputmode": "numeric", "placeholder": "0", "data-price": product.price}
+        ),
     )
     field.validators.append(_EnoughLeft(available(product)))
     return field

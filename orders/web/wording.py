@@ -91,7 +91,9 @@ HEADLINES: dict[str, tuple[Text, Text]] = {
     ),
     Status.NEEDS_ATTENTION: (
         gettext_lazy("We are looking into your order."),
-        gettext_lazy("Something went wrong on our side, and one of us takes care of it. There is nothing you need to do."),
+        gettext_lazy(
+            "Something went wrong on our side, and one of us takes care of it. You need to do nothing."
+        ),
     ),
 }
 
@@ -137,7 +139,9 @@ OF_STEP: dict[tuple[str, StepState], Text] = {
     ("payment", StepState.UNDOING): gettext_lazy("Your money is on its way back."),
     ("payment", StepState.UNDONE): gettext_lazy("No money was kept: what was paid is refunded."),
     ("shipping", StepState.WORKING): gettext_lazy("We are handing your parcel to the carrier."),
-    ("shipping", StepState.RETRYING): gettext_lazy("The carrier is taking longer than usual. We go on trying."),
+    ("shipping", StepState.RETRYING): gettext_lazy(
+        "The carrier is taking longer than usual. We go on trying."
+    ),
     ("shipping", StepState.DONE): gettext_lazy("The carrier has your parcel."),
     ("shipping", StepState.FAILED): gettext_lazy("The carrier did not take the parcel."),
     ("shipping", StepState.UNDOING): gettext_lazy("The parcel is being called back."),
@@ -158,7 +162,7 @@ def story_of(order: Order, progress: Progress) -> Story:
         headline, detail, tone = _cancel_requested()
     elif progress.is_delayed:
         tone = "late"
-        detail = _("This is taking longer than usual. We go on trying, and there is nothing you need to do.")
+        detail = _("This is taking longer than usual. We go on trying; you need to do nothing.")
     return Story(
         headline=headline,
         detail=detail,
@@ -172,7 +176,7 @@ def story_of(order: Order, progress: Progress) -> Story:
 def _cancel_requested() -> tuple[Text, Text, str]:
     return (
         _("You asked us to cancel this order."),
-        _("The step that is at work right now ends first. Unless the parcel has left by then, all is undone."),
+        _("The step at work right now ends first. Unless the parcel has left by then, all is undone."),
         "late",
     )
 

@@ -17,12 +17,17 @@ from outbox.exceptions import OutboxError
 from outbox.publish import build, insert
 
 
-class Unusable(OutboxError):
+class Unusable(OutboxError):  # noqa: N818  (named for what is the matter)
     """What was typed cannot be a message; says what to change."""
 
 
-def add_message(  # noqa: PLR0913  (a row's columns)
-    type_: str, payload: Mapping[str, Any], *, id_: UUID, correlation_id: str = "", due_at: datetime | None = None
+def add_message(
+    type_: str,
+    payload: Mapping[str, Any],
+    *,
+    id_: UUID,
+    correlation_id: str = "",
+    due_at: datetime | None = None,
 ) -> UUID:
     """Insert a message in the caller's transaction; the relay is woken after the commit.
 
@@ -65,7 +70,9 @@ def parse_payload(text: str) -> dict[str, Any]:
         place = f"line {error.lineno}, column {error.colno}"
         raise Unusable(f"This is not JSON: {error.msg} ({place}).") from None
     except UnicodeEncodeError:
-        raise Unusable("It has half a surrogate pair (such as \\ud800): the database cannot keep that.") from None
+        raise Unusable(
+            "It has half a surrogate pair (such as \\ud800): the database cannot keep that."
+        ) from None
     except RecursionError:
         raise Unusable("It is nested too deeply.") from None
     except ValueError as error:
@@ -73,7 +80,9 @@ def parse_payload(text: str) -> dict[str, Any]:
     if "\\u0000" in stored:
         raise Unusable("It has a NUL character (\\u0000): the database cannot keep that.")
     if not isinstance(value, dict):
-        raise Unusable('The payload must be a JSON object, such as {"order_id": "…"}: its members are the arguments.')
+        raise Unusable(
+            'The payload must be a JSON object, such as {"order_id": "…"}: its members are the arguments.'
+        )
     return value
 
 

@@ -14,7 +14,7 @@ PRIVATE = ("outbox.", "celery.")
 
 
 def tasks() -> dict[str, DurableTask]:
-    """The tasks that consume messages, by name. One that is not durable would never mark its message consumed."""
+    """The tasks that consume messages, by name. One that is not durable would never mark its message."""
     found = current_app.tasks.items()
     return {
         name: task

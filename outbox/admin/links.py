@@ -62,6 +62,6 @@ def links_of_correlation(request: HttpRequest, correlation_id: str) -> Iterator[
 
 
 def flower_links(task_id: UUID | str) -> Iterator[Link]:
-    """The task in Flower, where ``settings.FLOWER_URL`` says that there is one. A message's id is its task's."""
+    """The task in Flower, where ``settings.FLOWER_URL`` is set. A message's id is its task's."""
     if base := getattr(settings, "FLOWER_URL", ""):
         yield Link(f"{base.rstrip('/')}/task/{task_id}", "Flower")

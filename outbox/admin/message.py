@@ -10,25 +10,33 @@ from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.utils.safestring import SafeString
-from django.utils.translation import gettext_lazy as _
-from unfold.decorators import display
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from outbox.admin import known
 from outbox.admin.adding import add_message
-from outbox.admin.base import ConsoleAdmin
+from outbox.admin.base import ConsoleAdmin, shown
 from outbox.admin.json_view import pretty_json
-from outbox.admin.links import links_of_message
+from outbox.admin.links import Link, links_of_message
 from outbox.admin.message_filters import AgeFilter, QueueFilter, StateFilter, TypeFilter, search
 from outbox.admin.message_form import MessageForm
 from outbox.admin.message_operations import OPERATIONS
 from outbox.admin.message_sections import messages_url, sections_of
-from outbox.admin.rendering import NOTHING, Section, anchor, anchors, code, distance, long_text, moment, shortened
+from outbox.admin.rendering import NOTHING, Section, anchor, code, distance, due, long_text, moment, shortened
 from outbox.admin.states import state_label
 from outbox.conf import conf
 from outbox.models import Message, Status
 
-DELIVERY = ("attempts", "resends", "due", "lease", "fence", "goes_to", "priority")
-TIMES = ("written", "sent", "started", "consumed", "discarded")
+FACTS = (("state", "identity"), ("type", "to"), ("correlation", "written"), "error_in_full")
+CONTENT = ("payload_in_colour", "headers_in_colour")
+DELIVERY = (
+    ("goes_to", "priority"),
+    ("attempts", "next_at"),
+    ("resends", "lease"),
+    ("sent", "holder"),
+    ("consumed", "started"),
+    ("discarded",),
+)
 
 
 @admin.register(Message)
@@ -36,21 +44,67 @@ class MessageAdmin(ConsoleAdmin):
     """The outbox table, for operators."""
 
     operations = OPERATIONS
-    list_display = ("type", "state", "to", "age", "attempts", "next_attempt", "error")
+    list_display = ("type", "to", "state", "age", "attempts", "next_attempt", "error")
     list_filter = (StateFilter, TypeFilter, QueueFilter, AgeFilter)
     search_fields = ("id", "correlation_id", "type", "consumer", "last_error")
-    search_help_text = _("Id, correlation id, or words of type and error")
-    ordering = ("-id",)
-    sortable_by = ()  # only the key's order needs no sorting of the whole table
+    search_help_text = gettext_lazy("Id, correlation id, type or error")
+    sortable_by = ()  # any other order than the key's would sort the whole table
     fieldsets = (
-        (None, {"fields": ("state", "name", "to", "identity", "belongs_to", "see_also", "full_error")}),
-        (_("Delivery"), {"fields": DELIVERY}),
-        (_("Times"), {"fields": TIMES}),
-        (_("Content"), {"fields": ("pretty_payload", "pretty_headers")}),
+        (None, {"fields": FACTS}),
+        (gettext_lazy("Content"), {"fields": CONTENT}),
+        (gettext_lazy("Delivery"), {"fields": DELIVERY}),
     )
     add_fieldsets = ((None, {"fields": ("type", "payload", "correlation_id", "due_at")}),)
 
-    # --- Who may what -----------------------------------------------------------------------------------------
+    holder = shown("lock_id", gettext_lazy("lock id"), lambda id_: code(str(id_ or "")))
+    identity = shown("id", gettext_lazy("id"), lambda id_: code(str(id_)))
+    error_in_full = shown("last_error", gettext_lazy("last error"), long_text)
+    error = shown("last_error", gettext_lazy("last error"), shortened)
+    age = shown("occurred_at", gettext_lazy("age"), distance)
+    next_at = shown("next_attempt_at", gettext_lazy("next attempt at"), moment)
+    lease = shown("locked_until", gettext_lazy("locked until"), moment)
+    written = shown("occurred_at", gettext_lazy("occurred at"), moment)
+    sent = shown("sent_at", gettext_lazy("sent at"), moment)
+    started = shown("started_at", gettext_lazy("started at"), moment)
+    consumed = shown("consumed_at", gettext_lazy("consumed at"), moment)
+    discarded = shown("discarded_at", gettext_lazy("discarded at"), moment)
+    payload_in_colour = shown("payload", gettext_lazy("payload"), pretty_json)
+    headers_in_colour = shown("headers", gettext_lazy("headers"), pretty_json)
+
+    @admin.display(description=gettext_lazy("state"))
+    def state(self, message: Message) -> SafeString:
+        """Its state in colour."""
+        return state_label(message)
+
+    @admin.display(description=gettext_lazy("consumer"))
+    def to(self, message: Message) -> str:
+        """Who consumes it, where that is not said by its type."""
+        if message.consumer == message.type:
+            return NOTHING
+        return message.consumer or _("every subscriber")
+
+    @admin.display(description=gettext_lazy("next attempt"))
+    def next_attempt(self, message: Message) -> str:
+        """When something happens to it by itself."""
+        if message.status == Status.PENDING:
+            return due(message.next_attempt_at, _("in %s"), _("due for %s"))
+        if message.status == Status.SENT and not message.started_at:
+            return due(message.locked_until, _("resent in %s"), _("resend due for %s"))
+        return due(message.locked_until, _("leased for %s"), _("lease over for %s"))
+
+    @admin.display(description=gettext_lazy("correlation id"))
+    def correlation(self, message: Message) -> str:
+        """What it belongs to, as a link to everything that does."""
+        if not message.correlation_id:
+            return NOTHING
+        return anchor(messages_url(message.correlation_id), message.correlation_id)
+
+    @admin.display(description=gettext_lazy("queue"))
+    def goes_to(self, message: Message) -> str:
+        """The queue that it is sent to."""
+        return message.queue or known.default_queue(message.type, message.consumer) or NOTHING
+
+    # --- Who may what ---------------------------------------------------------------------------------------
     def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:  # noqa: ARG002
         """Nobody: a message is a fact."""
         return False
@@ -59,25 +113,49 @@ class MessageAdmin(ConsoleAdmin):
         """Nobody: an unwanted message is discarded, with a reason."""
         return False
 
-    # --- The list ---------------------------------------------------------------------------------------------
+    # --- What is shown --------------------------------------------------------------------------------------
     def get_queryset(self, request: HttpRequest) -> QuerySet[Message]:  # noqa: ARG002
-        """The messages, in the database that carries them."""
+        """The messages, in the database that carries them, latest first."""
         return Message.objects.using(conf().DATABASE).order_by("-id")
 
-    def get_changelist_instance(self, request: HttpRequest) -> Any:
-        """The list, without the columns that it does not show."""
-        self.request = request
-        changelist = super().get_changelist_instance(request)
-        changelist.result_list = changelist.result_list.defer("payload", "headers")
-        return changelist
+    def for_list(self, rows: QuerySet[Any]) -> QuerySet[Any]:
+        """The list shows no contents."""
+        return rows.defer("payload", "headers")
 
     def get_search_results(
-        self, request: HttpRequest, queryset: QuerySet[Message], search_term: str  # noqa: ARG002
+        self,
+        request: HttpRequest,  # noqa: ARG002
+        queryset: QuerySet[Message],
+        search_term: str,
     ) -> tuple[QuerySet[Message], bool]:
         """Messages by id, correlation id, type, consumer or error."""
         return search(queryset, search_term), False
 
-    @display(description=_("state"))
-    def state(self, message: Message) -> SafeString:
-        """Its state in colour."""
-        return state_label(message)
+    def links(self, request: HttpRequest, obj: Message) -> Iterable[Link]:
+        """Its saga step, its order, its task in Flower."""
+        return links_of_message(request, obj)
+
+    def sections(self, request: HttpRequest, obj: Message) -> Iterable[Section]:  # noqa: ARG002
+        """Its failed attempts and its lineage."""
+        return sections_of(obj)
+
+    # --- Adding one by hand ---------------------------------------------------------------------------------
+    def get_form(
+        self, request: HttpRequest, obj: Model | None = None, change: bool = False, **kwargs: Any
+    ) -> Any:
+        """The form that adds a message; of one that is there, no field is a form's."""
+        if obj is None:
+            kwargs |= {"form": MessageForm, "fields": MessageForm.Meta.fields}
+        return super().get_form(request, obj, change=change, **kwargs)
+
+    def save_model(self, request: HttpRequest, obj: Message, form: MessageForm, change: bool) -> None:  # noqa: ARG002
+        """Insert the message, and have the relay woken after the commit."""
+        due_at = form.cleaned_data["due_at"]
+        add_message(obj.type, obj.payload, id_=obj.id, correlation_id=obj.correlation_id, due_at=due_at)
+
+    def response_post_save_add(self, request: HttpRequest, obj: Message) -> HttpResponse:
+        """Lead to the message, where its delivery can be watched."""
+        if not self.has_view_permission(request, obj):
+            response: HttpResponse = super().response_post_save_add(request, obj)
+            return response
+        return HttpResponseRedirect(reverse("admin:outbox_message_change", args=[obj.pk]))

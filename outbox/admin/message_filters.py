@@ -60,7 +60,7 @@ class TypeFilter(admin.SimpleListFilter):
 
 
 class QueueFilter(admin.SimpleListFilter):
-    """By the queue that messages go to, also where that is their consumer's own and not written in the row."""
+    """By the queue that messages go to, also where that is their consumer's own and not in the row."""
 
     title = _("queue")
     parameter_name = "queue"
@@ -103,11 +103,17 @@ def search(queryset: QuerySet[Message], term: str) -> QuerySet[Message]:
     term = term.strip()
     if not term:
         return queryset
+    if id_ := uuid_of(term):
+        return queryset.filter(Q(id=id_) | Q(correlation_id__in=[term, str(id_)]))
+    return _search_words(queryset, term)
+
+
+def uuid_of(text: str) -> UUID | None:
+    """The UUID that a text is, if it is one."""
     try:
-        id_ = UUID(term)
+        return UUID(text)
     except ValueError:
-        return _search_words(queryset, term)
-    return queryset.filter(Q(id=id_) | Q(correlation_id__in=[term, str(id_)]))
+        return None
 
 
 def _search_words(queryset: QuerySet[Message], term: str) -> QuerySet[Message]:

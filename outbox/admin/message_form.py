@@ -7,7 +7,11 @@ from typing import Any
 from django import forms
 from django.core.exceptions import ValidationError
 from django.utils.translation import gettext_lazy as _
-from unfold.widgets import UnfoldAdminSplitDateTimeWidget, UnfoldAdminTextareaWidget, UnfoldAdminTextInputWidget
+from unfold.widgets import (
+    UnfoldAdminSplitDateTimeWidget,
+    UnfoldAdminTextareaWidget,
+    UnfoldAdminTextInputWidget,
+)
 
 from outbox.admin import known
 from outbox.admin.adding import Unusable, check_payload, parse_payload
@@ -41,7 +45,7 @@ class PayloadField(forms.CharField):
             raise ValidationError(str(error)) from None
 
 
-class MessageForm(forms.ModelForm[Message]):
+class MessageForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in its stubs only
     """Type, payload, and when it is due."""
 
     type = forms.CharField(

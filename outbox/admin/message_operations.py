@@ -28,8 +28,8 @@ def _perform(
 ) -> Outcome:
     """Change the messages that are in the state, and note it with each of them.
 
-    They are locked first, so that the audit names exactly those that were changed. A message that somebody else
-    holds right now is not waited for: it is just leaving the state.
+    They are locked first, so that the audit names exactly those that were changed. A message that somebody
+    else holds right now is not waited for: it is just leaving the state.
     """
     rows = Message.objects.using(conf().DATABASE).filter(state, id__in=ids).only("id", "type")
     held = list(rows.select_for_update(skip_locked=True))
@@ -49,7 +49,9 @@ REDRIVE = Operation(
     perform=partial(_perform, lambda ids, _reason: redrive.redrive(ids), OPEN_FAILURE, "Redriven."),
     applies=_is_open_failure,
     question=ngettext_lazy("Redrive %(count)d message?", "Redrive %(count)d messages?", "count"),
-    explanation=_("They are sent again at once, with a fresh set of attempts. Earlier errors stay in their history."),
+    explanation=_(
+        "They are sent again at once, with a fresh set of attempts. Earlier errors stay in their history."
+    ),
     done=ngettext_lazy(
         "%(count)d message was redriven: it is sent again.",
         "%(count)d messages were redriven: they are sent again.",

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from django.http import HttpRequest
+from django.db.models import QuerySet
 from django.urls import reverse
-from django.utils.html import format_html
 from django.utils.translation import gettext as _
 
-from outbox.admin.rendering import Section, anchor, anchors, code, long_text, moment, shortened, table
+from outbox.admin.rendering import Section, anchor, code, long_text, moment, shortened, table
 from outbox.admin.states import state_label
 from outbox.conf import conf
 from outbox.models import Message
@@ -18,7 +17,7 @@ MOST_ATTEMPTS = 100
 MOST_RELATED = 50
 
 
-def sections_of(request: HttpRequest, message: Message) -> Iterator[Section]:
+def sections_of(message: Message) -> Iterator[Section]:
     """Its failed attempts, and the messages that belong to the same thing."""
     yield _failed_attempts(message)
     if message.correlation_id or message.headers.get("causation_id"):
@@ -28,7 +27,9 @@ def sections_of(request: HttpRequest, message: Message) -> Iterator[Section]:
 def related_messages(correlation_id: str) -> Section:
     """The messages of one business thing, oldest first, for whatever page shows that thing."""
     related = list(_correlated(correlation_id))
-    return Section(_("Messages"), table(_headers()[1:], [_row(m)[1:] for m in related], empty=_("There are none.")))
+    return Section(
+        _("Messages"), table(_headers()[1:], [_row(m)[1:] for m in related], empty=_("There are none."))
+    )
 
 
 def messages_url(term: str) -> str:
@@ -86,8 +87,5 @@ def _correlated(correlation_id: str) -> list[Message]:
     return list(_messages().filter(correlation_id=correlation_id).order_by("id")[:MOST_RELATED])
 
 
-def _messages() -> object:
+def _messages() -> QuerySet[Message]:
     return Message.objects.using(conf().DATABASE).defer("payload")
-
-
-__all__ = ["anchors", "format_html", "messages_url", "related_messages", "sections_of"]

@@ -1,4 +1,4 @@
-"""Operations in the admin: as actions of a list, as buttons of an object's page, with a page that asks why."""
+"""Operations in the admin: actions of a list, buttons of an object's page, a page that asks why."""
 
 from __future__ import annotations
 
@@ -42,8 +42,8 @@ class ReasonForm(forms.Form):
 class OperationsMixin:
     """For a ``ModelAdmin``: offers the declared ``operations``.
 
-    Each is refused with 403 to who lacks its permission, here and again where it is performed; rows are changed by
-    POST only.
+    Each is refused with 403 to who lacks its permission, here and again where it is performed; rows are
+    changed by POST only.
     """
 
     operations: Sequence[Operation] = ()
@@ -56,7 +56,9 @@ class OperationsMixin:
                 actions[operation.name] = (_action(operation), operation.name, operation.label)
         return dict(actions)
 
-    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+    def changelist_view(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
         """The list. A forbidden operation is refused out loud, where Django would show the list again."""
         if request.method == "POST":
             chosen = request.POST.getlist("action")
@@ -64,7 +66,9 @@ class OperationsMixin:
                 if operation.name in chosen:
                     operation.require(request.user)
             if not self._are_ids(request.POST.getlist(helpers.ACTION_CHECKBOX_NAME)):
-                messages.error(request, _("The selection was not understood: select rows in the list, and try again."))
+                messages.error(
+                    request, _("The selection was not understood: select rows in the list, and try again.")
+                )
                 return HttpResponseRedirect(request.get_full_path())
         response: HttpResponse = super().changelist_view(request, extra_context)  # type: ignore[misc]
         return response
@@ -92,9 +96,11 @@ class OperationsMixin:
     def operate_on_selected(
         self, request: HttpRequest, queryset: QuerySet[Any], *, operation: Operation
     ) -> HttpResponse | None:
-        """One operation on the rows selected in the list. Returns the page that asks why, or ``None`` when done."""
+        """One operation on the rows selected in the list: the page that asks why, or ``None`` when done."""
         operation.require(request.user)
-        if request.POST.get("select_across", "0") == "0":  # by id: what left the list's filter meanwhile is told, too
+        if (
+            request.POST.get("select_across", "0") == "0"
+        ):  # by id: what left the list's filter meanwhile is told, too
             ids = request.POST.getlist(helpers.ACTION_CHECKBOX_NAME)
             queryset = self.get_queryset(request).filter(pk__in=ids)  # type: ignore[attr-defined]
         chosen = list(queryset[: MOST_AT_ONCE + 1])
@@ -121,10 +127,15 @@ class OperationsMixin:
         _tell(request, operation, operation.run(request.user, ids, reason))
 
     def _ask(
-        self, request: HttpRequest, operation: Operation, objects: list[Any], form: ReasonForm, fields: dict[str, Any]
+        self,
+        request: HttpRequest,
+        operation: Operation,
+        objects: list[Any],
+        form: ReasonForm,
+        fields: dict[str, Any],
     ) -> HttpResponse:
         site = self.admin_site  # type: ignore[attr-defined]
-        request.current_app = site.name  # type: ignore[attr-defined]
+        request.current_app = site.name
         context = {
             **site.each_context(request),
             "opts": self.opts,  # type: ignore[attr-defined]

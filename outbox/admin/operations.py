@@ -1,7 +1,7 @@
-"""What people do to rows, each a declared operation: permitted, given a reason where it needs one, and audited.
+"""What people do to rows, each a declared operation: permitted, with a reason where needed, and audited.
 
-The audit entry is a ``LogEntry`` of Django's admin, written in the transaction of the change, so that an object's
-history says who did what, and why.
+The audit entry is a ``LogEntry`` of Django's admin, written in the transaction of the change, so that an
+object's history says who did what, and why.
 """
 
 from __future__ import annotations
@@ -95,4 +95,4 @@ class Operation:
 def note(user: User, objects: Sequence[models.Model], what: str) -> None:
     """Add an audit entry to the history of each object, in the caller's transaction."""
     if objects:
-        LogEntry.objects.log_actions(user.pk, objects, CHANGE, what)  # type: ignore[arg-type]  # any iterable will do
+        LogEntry.objects.log_actions(user.pk, objects, CHANGE, what)

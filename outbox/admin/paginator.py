@@ -12,11 +12,11 @@ MOST_COUNTED = 10_000
 """Rows that are counted one by one; beyond, a number is not worth reading the table for."""
 
 
-class BoundedPaginator(Paginator[Any]):
+class BoundedPaginator(Paginator):  # type: ignore[type-arg]  # generic in its stubs only
     """Counts at most :data:`MOST_COUNTED` rows; of a whole table it shows the database's own estimate.
 
-    Not guaranteed: that ``count`` is exact above that bound. A filtered list ends there: filter further. A page of
-    an unfiltered list near the estimated end may be empty, or not the last.
+    Not guaranteed: that ``count`` is exact above that bound. A filtered list ends there: filter further. A
+    page of an unfiltered list near the estimated end may be empty, or not the last.
     """
 
     template_name = "admin/console/pagination.html"
@@ -27,7 +27,8 @@ class BoundedPaginator(Paginator[Any]):
         estimate = self._estimate()
         if estimate > MOST_COUNTED:
             return estimate
-        return int(self.object_list.order_by()[:MOST_COUNTED].count())  # type: ignore[union-attr]  # a queryset
+        rows: Any = self.object_list
+        return int(rows.order_by()[:MOST_COUNTED].count())
 
     @property
     def is_exact(self) -> bool:
@@ -46,5 +47,7 @@ class BoundedPaginator(Paginator[Any]):
         if rows.query.where or connection.vendor != "postgresql":
             return 0
         with connection.cursor() as cursor:
-            cursor.execute("SELECT reltuples::bigint FROM pg_class WHERE oid = %s::regclass", [rows.model._meta.db_table])
+            cursor.execute(
+                "SELECT reltuples::bigint FROM pg_class WHERE oid = %s::regclass", [rows.model._meta.db_table]
+            )
             return int(cursor.fetchone()[0])

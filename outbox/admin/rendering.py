@@ -14,7 +14,7 @@ from django.utils.safestring import SafeString
 from django.utils.text import Truncator
 from django.utils.translation import gettext as _
 
-NOTHING = "–"
+NOTHING = "\N{EN DASH}"
 UNITS = ((86_400 * 2, 86_400, "d"), (3600 * 2, 3600, "h"), (60 * 2, 60, "min"), (0, 1, "s"))
 
 
@@ -38,7 +38,9 @@ def anchor(url: str, text: str) -> SafeString:
 
 def anchors(links: Iterable[tuple[str, str]]) -> SafeString:
     """Links beside each other, each a pair of address and text; a dash when there is none."""
-    return format_html_join(SafeString(" · "), '<a class="console-link" href="{}">{}</a>', links) or SafeString(NOTHING)
+    return format_html_join(
+        SafeString(" · "), '<a class="console-link" href="{}">{}</a>', links
+    ) or SafeString(NOTHING)
 
 
 def code(text: str) -> SafeString:
@@ -62,30 +64,40 @@ def moment(at: datetime | None) -> SafeString:
     """A time to the second; the exact instant on hover."""
     if at is None:
         return SafeString(NOTHING)
-    local = timezone.localtime(at)
-    exact = local.isoformat(sep=" ", timespec="milliseconds")
-    return format_html(
-        '<time class="console-time" datetime="{}" title="{}">{}</time>', at.isoformat(), exact, date_format(local, "Y-m-d H:i:s")
-    )
+    return _time(at, date_format(timezone.localtime(at), "Y-m-d H:i:s"))
 
 
 def distance(at: datetime | None) -> SafeString:
     """How long ago a time is, or in how long it will be; the instant on hover."""
+    return due(at, _("in %s"), _("%s ago"))
+
+
+def due(at: datetime | None, ahead: str, past: str) -> SafeString:
+    """The distance to a time, in words for either side of it, each with ``%s``; the instant on hover."""
     if at is None:
         return SafeString(NOTHING)
-    seconds = (timezone.now() - at).total_seconds()
-    text = _("%s ago") % duration(seconds) if seconds >= 0 else _("in %s") % duration(-seconds)
-    exact = timezone.localtime(at).isoformat(sep=" ", timespec="milliseconds")
-    return format_html('<time class="console-time" datetime="{}" title="{}">{}</time>', at.isoformat(), exact, text)
+    seconds = (at - timezone.now()).total_seconds()
+    return _time(at, (ahead if seconds > 0 else past) % duration(abs(seconds)))
 
 
 def duration(seconds: float) -> str:
     """A span of time in its largest fitting unit, such as ``12 s`` or ``3 h``."""
-    least, unit, name = next(entry for entry in UNITS if seconds >= entry[0] or entry[0] == 0)
+    _least, unit, name = next(entry for entry in UNITS if seconds >= entry[0] or entry[0] == 0)
     return f"{int(seconds // unit)} {name}"
 
 
 def table(headers: Sequence[str], rows: Sequence[Sequence[Any]], *, empty: str) -> SafeString:
-    """Rows under headers; on a narrow screen each row becomes a card. ``empty`` is said when there are none."""
-    context = {"headers": headers, "rows": [list(zip(headers, row, strict=True)) for row in rows], "empty": empty}
+    """Rows under headers; on a narrow screen each row is a card. ``empty`` is said when there are none."""
+    context = {
+        "headers": headers,
+        "rows": [list(zip(headers, row, strict=True)) for row in rows],
+        "empty": empty,
+    }
     return SafeString(render_to_string("admin/console/table.html", context))
+
+
+def _time(at: datetime, text: str) -> SafeString:
+    exact = timezone.localtime(at).isoformat(sep=" ", timespec="milliseconds")
+    return format_html(
+        '<time class="console-time" datetime="{}" title="{}">{}</time>', at.isoformat(), exact, text
+    )

@@ -2,41 +2,72 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import TYPE_CHECKING, NamedTuple
+
 from django.db.models import Q
-from django.utils.functional import Promise
 from django.utils.safestring import SafeString
-from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_lazy as _
 
 from outbox.admin.rendering import label
 from outbox.models import Message, Status
 
-SELECTIONS: dict[str, tuple[str | Promise, Q]] = {
-    "pending": (gettext_lazy("Pending"), Q(status=Status.PENDING)),
-    "retrying": (gettext_lazy("Pending, after a failure"), Q(status=Status.PENDING, attempts__gt=0)),
-    "processing": (gettext_lazy("Processing"), Q(status=Status.PROCESSING)),
-    "unconsumed": (gettext_lazy("Sent, unconsumed"), Q(status=Status.SENT, consumed_at=None)),
-    "consumed": (gettext_lazy("Sent and consumed"), Q(status=Status.SENT, consumed_at__isnull=False)),
-    "dead": (gettext_lazy("Failed: dead letters"), Q(status=Status.FAILED, discarded_at=None)),
-    "discarded": (gettext_lazy("Failed and discarded"), Q(status=Status.FAILED, discarded_at__isnull=False)),
+if TYPE_CHECKING:
+    from django.utils.functional import _StrPromise as Lazy
+
+SELECTIONS: dict[str, tuple[Lazy, Q]] = {
+    "pending": (_("Pending"), Q(status=Status.PENDING)),
+    "retrying": (_("Pending, after a failure"), Q(status=Status.PENDING, attempts__gt=0)),
+    "processing": (_("Processing"), Q(status=Status.PROCESSING)),
+    "unconsumed": (_("Sent, unconsumed"), Q(status=Status.SENT, consumed_at=None)),
+    "consumed": (_("Sent and consumed"), Q(status=Status.SENT, consumed_at__isnull=False)),
+    "dead": (_("Failed: dead letters"), Q(status=Status.FAILED, discarded_at=None)),
+    "discarded": (_("Failed and discarded"), Q(status=Status.FAILED, discarded_at__isnull=False)),
 }
 """What a list can be narrowed to: the value in its address, its name, the rows."""
 
 
+def always(message: Message) -> bool:  # noqa: ARG001  (a condition's signature)
+    """The condition of the look that is left."""
+    return True
+
+
+class Look(NamedTuple):
+    """How a state is shown: when, as which word, in which colour, and what it means."""
+
+    when: Callable[[Message], bool]
+    text: Lazy
+    colour: str
+    meaning: Lazy
+
+
+LOOKS = {
+    Status.PENDING: [
+        Look(lambda m: m.attempts == 0, _("Pending"), "info", _("Sent when it is due.")),
+        Look(always, _("Pending"), "warning", _("Failed before; tried again when it is due.")),
+    ],
+    Status.PROCESSING: [
+        Look(always, _("Processing"), "primary", _("A relay holds it under a lease.")),
+    ],
+    Status.SENT: [
+        Look(lambda m: m.consumed_at is not None, _("Sent"), "success", _("Sent and consumed.")),
+        Look(
+            lambda m: m.started_at is not None,
+            _("Sent · running"),
+            "primary",
+            _("A consumer is at work on it."),
+        ),
+        Look(always, _("Sent · unconsumed"), "warning", _("Sent again unless it is consumed in time.")),
+    ],
+    Status.FAILED: [
+        Look(lambda m: m.discarded_at is not None, _("Discarded"), "", _("Failed, and closed by a person.")),
+        Look(always, _("Failed"), "danger", _("Given up: waits for a person.")),
+    ],
+}
+"""For each status its looks, the first that applies being the one."""
+
+
 def state_label(message: Message) -> SafeString:
-    """The state as a coloured word, with what it waits for on hover."""
-    if message.status == Status.PENDING:
-        if message.attempts:
-            return label(_("Pending"), "warning", title=_("Failed before; tried again when it is due."))
-        return label(_("Pending"), "info", title=_("Sent when it is due."))
-    if message.status == Status.PROCESSING:
-        return label(_("Processing"), "primary", title=_("A relay holds it under a lease."))
-    if message.status == Status.SENT:
-        if message.consumed_at:
-            return label(_("Sent"), "success", title=_("Sent and consumed."))
-        if message.started_at:
-            return label(_("Sent · running"), "primary", title=_("A consumer is at work on it, under a lease."))
-        return label(_("Sent · unconsumed"), "warning", title=_("Sent again unless somebody consumes it in time."))
-    if message.discarded_at:
-        return label(_("Discarded"), "", title=_("Failed, and closed by a person."))
-    return label(_("Failed"), "danger", title=_("Given up: waits for a person."))
+    """The state as a coloured word, with its meaning on hover."""
+    look = next(look for look in LOOKS[Status(message.status)] if look.when(message))
+    return label(str(look.text), look.colour, title=str(look.meaning))

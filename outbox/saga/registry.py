@@ -29,3 +29,8 @@ def definition_of(name: str) -> SagaDefinition:
         return _definitions[name]
     except KeyError:
         raise UnknownSaga(f"No saga {name!r} is registered in this process.") from None
+
+
+def names() -> list[str]:
+    """Names of all registered definitions."""
+    return sorted(_definitions)

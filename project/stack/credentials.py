@@ -26,6 +26,7 @@ GENERATORS: dict[str, Callable[[], str]] = {
     "FLOWER_BASIC_AUTH": lambda: f"flower:{_password()}",
     "TODOKE_OPERATOR_PASSWORD": _password,
     "TODOKE_CUSTOMER_PASSWORD": _password,
+    "TODOKE_API_KEY": lambda: f"tdk_{secrets.token_urlsafe(32)}",  # the customer's
 }
 
 

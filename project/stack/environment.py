@@ -8,13 +8,13 @@ from urllib.parse import urlsplit
 
 from project.stack.credentials import Credentials
 from project.stack.errors import StackError
-from project.stack.ports import is_free, next_free_port
+from project.stack.reservations import Reservations
 from project.stack.services import Ports
 from project.stack.state import VARIABLE, StateDir
 
 WEB_PORT, SANDBOX_PORT, FLOWER_PORT = 8000, 8100, 5555
 DATABASE_SCHEMES = ("postgres", "postgresql")
-ACCOUNTS = ("TODOKE_OPERATOR_PASSWORD", "TODOKE_CUSTOMER_PASSWORD")
+ACCOUNTS = ("TODOKE_OPERATOR_PASSWORD", "TODOKE_CUSTOMER_PASSWORD", "TODOKE_API_KEY")
 
 
 def given_server(variable: str, environment: Mapping[str, str] = os.environ) -> str | None:
@@ -37,13 +37,17 @@ def given_server(variable: str, environment: Mapping[str, str] = os.environ) -> 
     return url
 
 
-def choose_ports(environment: Mapping[str, str] = os.environ) -> Ports:
-    """Return the ports to serve on: the usual ones or the next free; for the shop `$PORT`, when it is given.
+def choose_ports(reservations: Reservations, environment: Mapping[str, str] = os.environ) -> Ports:
+    """Reserve the ports to serve on: the usual ones or the next free; for the shop `$PORT`, when it is given.
 
     Raises StackError when `$PORT` is not a port, or taken.
     """
-    web = _port(environment["PORT"]) if environment.get("PORT") else _usual_port(WEB_PORT)
-    return Ports(web=web, sandbox=_usual_port(SANDBOX_PORT), flower=_usual_port(FLOWER_PORT))
+    asked = environment.get("PORT")
+    return Ports(
+        web=_asked_port(reservations, asked) if asked else reservations.reserve_near(WEB_PORT),
+        sandbox=reservations.reserve_near(SANDBOX_PORT),
+        flower=reservations.reserve_near(FLOWER_PORT),
+    )
 
 
 def process_environment(
@@ -65,26 +69,17 @@ def process_environment(
 
 
 def account_passwords(credentials: Credentials) -> dict[str, str]:
-    """Return the variables with the passwords of the operator and the customer account."""
+    """Return the variables with the accounts' passwords and with the customer's API key."""
     return {name: credentials[name] for name in ACCOUNTS}
 
 
-def _port(text: str) -> int:
+def _asked_port(reservations: Reservations, text: str) -> int:
     port = int(text) if text.isascii() and text.isdigit() else 0
     if not 1 <= port <= 65_535:
         raise StackError(f"PORT={text} is not a port: give a number from 1 to 65535, or leave PORT unset.")
-    if not is_free(port):
+    if not reservations.reserve(port):
         raise StackError(
             f"PORT={text} cannot be used on 127.0.0.1: another program has it, or it needs more rights. "
             "Choose another."
-        )
-    return port
-
-
-def _usual_port(preferred: int) -> int:
-    port = next_free_port(preferred)
-    if port is None:
-        raise StackError(
-            f"no free port near {preferred} on 127.0.0.1: stop some of the programs that listen there."
         )
     return port

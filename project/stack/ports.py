@@ -5,13 +5,11 @@ from __future__ import annotations
 import random
 import socket
 from collections.abc import Iterator
-from itertools import islice
 
 # Below the range that systems hand to outgoing connections (32768 and up on Linux, 49152 on macOS): a client
 # that keeps reconnecting to a stopped server could otherwise be given that very port, and so keep the server
 # from coming back.
 FIRST, LAST = 20_000, 29_999
-NEXT_PORTS_TRIED = 100
 
 
 def free_ports() -> Iterator[int]:
@@ -23,12 +21,6 @@ def free_ports() -> Iterator[int]:
         port = random.randint(FIRST, LAST)  # noqa: S311 - no secret, only spread
         if is_free(port):
             yield port
-
-
-def next_free_port(preferred: int) -> int | None:
-    """Return `preferred` or the next higher free port, or None when a hundred in a row are taken."""
-    candidates = islice(range(preferred, 65_536), NEXT_PORTS_TRIED)
-    return next((port for port in candidates if is_free(port)), None)
 
 
 def is_free(port: int) -> bool:

@@ -25,7 +25,8 @@ class RunInfo:
     """A stack: its supervisor, the addresses of what it runs, and the environment for programs beside it.
 
     `urls` has the keys shop, admin, api_docs, sandbox, flower. `env` has the variables that the stack's own
-    processes get, with their secrets, and the passwords of the operator and the customer account.
+    processes get, with their secrets, the passwords of the operator and the customer account, and the
+    customer's API key.
     `processes` maps names to process ids.
     """
 

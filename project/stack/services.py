@@ -12,6 +12,9 @@ from project.stack.state import StateDir
 
 PYTHON = sys.executable
 LOOPBACK = "127.0.0.1"
+# The stack itself says, once and in one line, that root runs it; each worker would say it again in eight.
+WARNED = {"PYTHONWARNINGS": "ignore:You're running the worker with superuser privileges"}
+ALONE = ("--without-gossip", "--without-mingle", "--loglevel=INFO")  # workers need not know of each other
 
 
 @dataclass(frozen=True)
@@ -55,28 +58,25 @@ def _manage(command: str, *options: str, env: Mapping[str, str] | None = None) -
 
 
 def _sandbox(state: StateDir, port: int) -> Service:
-    env = {"SANDBOX_DB": str(state.file("sandbox.sqlite3"))}
-    return Service(
-        "sandbox", _granian("orders.sandbox.app:app", port), Answers(f"http://{LOOPBACK}:{port}/healthz"), env
-    )
+    argv = _granian("asgi", "orders.sandbox.app:app", port)
+    return Service("sandbox", argv, _healthy(port), {"SANDBOX_DB": str(state.file("sandbox.sqlite3"))})
 
 
 def _web(port: int) -> Service:
-    return Service(
-        "web", _granian("project.asgi:application", port), Answers(f"http://{LOOPBACK}:{port}/healthz")
-    )
+    """Django has no lifespan protocol: `asginl` is ASGI without it."""
+    return Service("web", _granian("asginl", "project.asgi:application", port), _healthy(port))
 
 
 def _worker() -> Service:
     """The worker of the saga's steps and of everything else that is not delivery."""
-    argv = _celery("worker", "-Q", "inventory,payment,shipping,default", "-n", "steps@%h", "-c", "2", *QUIET)
-    return Service("worker", argv, Prints("ready."), stop_timeout=20.0)
+    argv = _celery("worker", "-Q", "inventory,payment,shipping,default", "-n", "steps@%h", "-c", "2", *ALONE)
+    return Service("worker", argv, Prints("ready."), WARNED, stop_timeout=20.0)
 
 
 def _dispatch() -> Service:
     """A worker of its own for delivery: neither a backlog nor a slow step can starve it."""
-    argv = _celery("worker", "-Q", "outbox", "-n", "dispatch@%h", "-c", "1", *QUIET)
-    return Service("dispatch", argv, Prints("ready."), stop_timeout=20.0)
+    argv = _celery("worker", "-Q", "outbox", "-n", "dispatch@%h", "-c", "1", *ALONE)
+    return Service("dispatch", argv, Prints("ready."), WARNED, stop_timeout=20.0)
 
 
 def _beat(state: StateDir) -> Service:
@@ -86,25 +86,24 @@ def _beat(state: StateDir) -> Service:
 
 def _flower(state: StateDir, port: int) -> Service:
     """Flower reads its user and password from `FLOWER_BASIC_AUTH`, where `ps` does not show them."""
-    options = (
-        f"--address={LOOPBACK}",
-        f"--port={port}",
-        "--persistent=True",
-        f"--db={state.file('flower')}",
-        "--state_save_interval=10000",
-    )
-    return Service("flower", _celery("flower", *options), Answers(f"http://{LOOPBACK}:{port}/healthcheck"))
+    argv = _celery(
+        "flower", f"--address={LOOPBACK}", f"--port={port}",
+        "--persistent=True", f"--db={state.file('flower')}", "--state_save_interval=10000",
+    )  # fmt: skip
+    return Service("flower", argv, _healthy(port, "healthcheck"))
 
 
-QUIET = ("--without-gossip", "--without-mingle", "--loglevel=INFO")
+def _healthy(port: int, path: str = "healthz") -> Answers:
+    return Answers(f"http://{LOOPBACK}:{port}/{path}")
 
 
 def _celery(*arguments: str) -> tuple[str, ...]:
-    return (PYTHON, "-m", "celery", "--app=project", *arguments)
+    return (PYTHON, "-m", "celery", "--quiet", "--app=project", *arguments)  # quiet: no banner
 
 
-def _granian(application: str, port: int) -> tuple[str, ...]:
+def _granian(interface: str, application: str, port: int) -> tuple[str, ...]:
+    """A web server that, when stopping, waits 5 s for open connections (streams of events stay open)."""
     return (
-        PYTHON, "-m", "granian", "--interface", "asgi", "--host", LOOPBACK, "--port", str(port),
+        PYTHON, "-m", "granian", "--interface", interface, "--host", LOOPBACK, "--port", str(port),
         "--workers-kill-timeout", "5", application,
     )  # fmt: skip

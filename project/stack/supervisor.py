@@ -27,7 +27,7 @@ class RestartPolicy:
     """When a process that died is started again. Times are in seconds.
 
     `quick`: a process that lived shorter died quickly; after `allowed` quick deaths in a row it is given up.
-    The delay before a restart begins with `first_delay` and doubles at each quick death up to `longest_delay`.
+    The delay before a restart is `first_delay`, and doubles at each quick death up to `longest_delay`.
     """
 
     quick: float = 10.0
@@ -100,7 +100,8 @@ class Supervisor:
         self._old_handlers: dict[signal.Signals, signal._HANDLER] = {}
 
     def __enter__(self) -> Self:
-        self._old_handlers = {number: signal.signal(number, self._on_signal) for number in STOP_SIGNALS}
+        numbers = [number for number in STOP_SIGNALS if not _ignored_on_purpose(number)]
+        self._old_handlers = {number: signal.signal(number, self._on_signal) for number in numbers}
         self._guard.__enter__()
         return self
 
@@ -213,3 +214,8 @@ class Supervisor:
             end_run(self._run.mark, patience=0)
             os._exit(128 + number)
         self.request_stop()
+
+
+def _ignored_on_purpose(number: signal.Signals) -> bool:
+    """Whether the person started this with `nohup`: then the end of the terminal is not to be heard."""
+    return number == signal.SIGHUP and signal.getsignal(number) == signal.SIG_IGN

@@ -13,16 +13,20 @@ from project.stack.environment import account_passwords, choose_ports, given_ser
 from project.stack.output import Printer
 from project.stack.placement import place_servers
 from project.stack.report import accounts_report, urls_report
+from project.stack.reservations import Reservations
 from project.stack.runinfo import READY, STOPPING, RunInfo, forget_run
 from project.stack.runs import Run, end_earlier_runs
 from project.stack.servers import make_servers
 from project.stack.service import ServiceProcess
-from project.stack.services import stages
+from project.stack.services import Ports, stages
 from project.stack.state import PROJECT, StateDir
 from project.stack.supervisor import StopRequested, Supervisor
 
 NAME_WIDTH = 8  # characters of the longest name of a service
 SHOWN = "accounts-shown"
+ROOT_NOTE = (
+    "started by root: {account} runs the servers, root the rest; an ordinary user is the better choice"
+)
 
 
 def up(state_dir: Path | None = None, *, attended: bool = True) -> None:
@@ -39,7 +43,8 @@ def up(state_dir: Path | None = None, *, attended: bool = True) -> None:
         if left := end_earlier_runs(state.path):
             printer.say(f"ended {left} processes that an earlier, killed stack had left behind")
         try:
-            _Stack(state, printer, attended=attended).run()
+            with Reservations() as reservations:
+                _Stack(state, printer, choose_ports(reservations), attended=attended).run()
         finally:
             forget_run(state)
 
@@ -47,13 +52,13 @@ def up(state_dir: Path | None = None, *, attended: bool = True) -> None:
 class _Stack:
     """One run of the whole stack on a locked state directory."""
 
-    def __init__(self, state: StateDir, printer: Printer, *, attended: bool) -> None:
+    def __init__(self, state: StateDir, printer: Printer, ports: Ports, *, attended: bool) -> None:
         self._state = state
         self._printer = printer
         self._attended = attended
         self._run = Run.new(state.path)
         self._credentials = load_credentials(state)
-        self._ports = choose_ports()
+        self._ports = ports
         self._info = RunInfo.of_process(state, os.getpid()).save(state, urls=self._ports.urls)
         self._supervisor = Supervisor(
             self._run, printer, on_change=lambda processes: self._note(processes=processes)
@@ -96,6 +101,8 @@ class _Stack:
             placement = place_servers(self._state)
             for note in placement.notes:
                 self._printer.say(note)
+            if placement.account is not None:
+                self._printer.say(ROOT_NOTE.format(account=placement.account.name))
             servers = make_servers(self._state, placement, self._credentials, self._run)
             embedded = {"DATABASE_URL": servers.postgres, "BROKER_URL": servers.valkey}
             self._supervisor.start([server for name, server in embedded.items() if urls[name] is None])

@@ -91,6 +91,7 @@ class Platform:
             "OUTBOX_DISPATCH_INTERVAL": "1",
             "OUTBOX_SAGA_SWEEP_INTERVAL": "1",
             "OUTBOX_RESEND_AFTER": "3",
+            "OUTBOX_RESCUE_INTERVAL": "1",
             "OUTBOX_LEASE": "3",
             "STEP_TIMEOUT_SECONDS": "4",
             "GATEWAY_TIMEOUT_SECONDS": "2",

@@ -13,7 +13,7 @@ from orders.services import api_keys
 
 
 class Command(BaseCommand):
-    """Standard output carries the key alone, so that a script can take it; all else goes to standard error."""
+    """Standard output carries the key alone, so that a script can take it; all else is on standard error."""
 
     help = "Makes an API key for a customer and prints it. Only its hash is kept: it cannot be shown again."
 

@@ -49,5 +49,5 @@ def python(code: str, *arguments: str) -> tuple[str, ...]:
 
 
 if __name__ == "__main__":
-    up.stages = stand_ins  # type: ignore[assignment]
+    vars(up).update(stages=stand_ins)
     sys.exit(main(sys.argv[1:]))

@@ -16,8 +16,8 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from project.stack import embedded
 from project.stack.errors import AlreadyRunningError, StackError
+from project.stack.ports import free_ports
 from project.stack.servers import EmbeddedServers, embedded_servers
 from tests.integration.stack.programs import Program, await_true, is_running
 
@@ -193,8 +193,7 @@ def test_a_taken_port_is_not_the_end(
 ) -> None:
     """When another process takes the chosen port first, the server starts on the next one."""
     taken = servers.postgres.port or 0
-    real = embedded.free_ports
-    monkeypatch.setattr(embedded, "free_ports", lambda: iter([taken, next(real())]))
+    monkeypatch.setattr("project.stack.embedded.free_ports", lambda: iter([taken, next(free_ports())]))
     with embedded_servers(open_state) as others:
         assert others.postgres.port != taken
         assert query(others.database_url, "SELECT 1") == [(1,)]

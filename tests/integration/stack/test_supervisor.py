@@ -164,6 +164,30 @@ def test_a_signal_during_the_start_stops_it(start: Start, tmp_path: Path, proces
     assert processes() == []
 
 
+def test_the_end_of_the_terminal_is_heard_unless_ignored(
+    start: Start, tmp_path: Path, processes: Processes
+) -> None:
+    """SIGHUP stops all in order, but not when the stack was started with it ignored, as `nohup` does."""
+    program = drive(start, tmp_path, [obedient("a")])
+    program.await_line("ALL READY")
+    program.signal(signal.SIGHUP)
+    assert program.ended() == 0
+    assert processes() == []
+
+    old = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # children inherit it
+    try:
+        program = drive(start, tmp_path, [obedient("b")])
+    finally:
+        signal.signal(signal.SIGHUP, old)
+    program.await_line("ALL READY")
+    program.signal(signal.SIGHUP)
+    program.signal(
+        signal.SIGTERM
+    )  # a heard SIGHUP before it would make this the second signal, and the code 143
+    assert program.ended() == 0
+    assert events(tmp_path)[-1] == "b stopped"
+
+
 def test_a_killed_supervisor_leaves_nothing(start: Start, tmp_path: Path, processes: Processes) -> None:
     """SIGKILL of the supervisor ends its processes and their children, also those that ignore SIGTERM."""
     program = drive(start, tmp_path, [obedient("a")], [stubborn("b", stop_timeout=60)])

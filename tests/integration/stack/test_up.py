@@ -157,7 +157,8 @@ def stand_in_stack(monkeypatch: pytest.MonkeyPatch) -> None:
 
     def popen(command: list[str], **options: object) -> subprocess.Popen[bytes]:
         program = [sys.executable, str(DRIVER), *command[3:]]
-        return real(program, **options)  # type: ignore[call-overload, no-any-return]
+        started: subprocess.Popen[bytes] = real(program, **options)  # type: ignore[call-overload]
+        return started
 
     monkeypatch.setenv("PYTHONPATH", os.getcwd())
     for name, value in ELSEWHERE.items():

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from project.stack.environment import choose_ports, given_server
 from project.stack.errors import StackError
-from project.stack.ports import FIRST, LAST, free_ports, is_free, next_free_port
+from project.stack.ports import FIRST, LAST, free_ports
+from project.stack.reservations import Reservations
 
 
 @pytest.fixture
@@ -19,13 +21,27 @@ def taken() -> Iterator[int]:
         yield listener.getsockname()[1]
 
 
-def test_a_taken_port_is_passed_over(taken: int) -> None:
+@pytest.fixture
+def ours(tmp_path: Path) -> Iterator[Reservations]:
+    """Reservations of a stack that is starting."""
+    with Reservations(tmp_path / "ports") as reservations:
+        yield reservations
+
+
+def test_a_taken_port_is_passed_over(taken: int, ours: Reservations) -> None:
     """The usual port when it is free, else the next one that is."""
-    assert not is_free(taken)
-    chosen = next_free_port(taken)
-    assert chosen is not None
-    assert chosen > taken
-    assert next_free_port(chosen) == chosen
+    assert not ours.reserve(taken)
+    assert ours.reserve_near(taken) > taken
+
+
+def test_a_reserved_port_is_no_other_stacks(ours: Reservations, tmp_path: Path) -> None:
+    """From the choice on, before anybody listens, other stacks pass the port over until it is given back."""
+    port = ours.reserve_near(next(free_ports()))
+    with Reservations(tmp_path / "ports") as theirs:
+        assert not theirs.reserve(port)
+        assert theirs.reserve_near(port) > port
+        ours.__exit__(None, None, None)
+        assert theirs.reserve(port)
 
 
 def test_server_ports_are_out_of_the_clients_range() -> None:
@@ -33,24 +49,24 @@ def test_server_ports_are_out_of_the_clients_range() -> None:
     assert all(FIRST <= port <= LAST < 32_768 for port, _ in zip(free_ports(), range(50), strict=False))
 
 
-def test_an_asked_port_is_taken_as_it_is(taken: int) -> None:
+def test_an_asked_port_is_taken_as_it_is(taken: int, ours: Reservations) -> None:
     """PORT is used when it is free, and refused when it is not: another would surprise."""
-    free = next_free_port(taken)
-    assert choose_ports({"PORT": str(free)}).web == free
+    free = next(free_ports())
+    assert choose_ports(ours, {"PORT": str(free)}).web == free
     with pytest.raises(StackError, match=f"PORT={taken} cannot be used"):
-        choose_ports({"PORT": str(taken)})
+        choose_ports(ours, {"PORT": str(taken)})
 
 
 @pytest.mark.parametrize("value", ["eighty", "0", "65536", "-1", "8000.5", "²"])
-def test_what_is_no_port_is_refused(value: str) -> None:
+def test_what_is_no_port_is_refused(value: str, ours: Reservations) -> None:
     """The message says what a port is."""
     with pytest.raises(StackError, match="is not a port: give a number from 1 to 65535"):
-        choose_ports({"PORT": value})
+        choose_ports(ours, {"PORT": value})
 
 
-def test_each_http_server_has_its_own_port() -> None:
+def test_each_http_server_has_its_own_port(ours: Reservations) -> None:
     """Web, sandbox and Flower never share a port."""
-    ports = choose_ports({})
+    ports = choose_ports(ours, {})
     assert len({ports.web, ports.sandbox, ports.flower}) == 3
 
 

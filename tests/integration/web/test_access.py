@@ -1,0 +1,145 @@
+"""Who sees what; and what all pages have in common."""
+
+from __future__ import annotations
+
+import re
+from uuid import uuid4
+
+import pytest
+from django.contrib.auth import get_user_model
+from django.test import Client, RequestFactory
+from django.views.defaults import server_error
+
+from orders.models import Order
+from tests.harness import fulfilling, shop
+from tests.integration.web.conftest import Browser, browser_of, text_of
+
+SUFFIXES = ["", "progress", "cancel"]
+
+
+@pytest.mark.parametrize("path", ["/", "/orders/", *(f"/orders/{uuid4()}/{suffix}" for suffix in SUFFIXES)])
+def test_anybody_else_is_sent_to_sign_in(db: None, path: str) -> None:
+    """And back to where they wanted to go."""
+    response = Client().get(path)
+
+    assert response.status_code == 302
+    assert response.headers["Location"] == f"/accounts/login/?next={path}"
+
+
+def test_a_form_of_somebody_who_is_not_signed_in_orders_nothing(browser: Browser) -> None:
+    """The session may have ended while it was filled in."""
+    response = Client().post("/", browser.form())
+
+    assert response.headers["Location"].startswith("/accounts/login/")
+    assert not Order.objects.exists()
+
+
+def test_a_page_whose_session_ended_is_loaded_anew(db: None) -> None:
+    """The sign-in page must not appear in the middle of the order's page."""
+    response = Client().get(f"/orders/{uuid4()}/progress", headers={"HX-Request": "true"})
+
+    assert response.headers["HX-Refresh"] == "true"
+    assert response.content == b""
+
+
+def test_another_customers_order_is_not_there(browser: Browser) -> None:
+    """404 for the page, its news and its cancellation, the same as for one that does not exist."""
+    order = shop.order()
+    bob = browser_of("bob")
+
+    for order_id in (order.id, uuid4()):
+        assert bob.get(f"/orders/{order_id}/").status_code == 404
+        assert bob.get(f"/orders/{order_id}/progress").status_code == 404
+        assert bob.client.post(f"/orders/{order_id}/cancel").status_code == 404
+    assert not fulfilling.saga_of(order).cancel_requested
+
+
+def test_an_operator_does_not_see_customers_orders_here_either(browser: Browser) -> None:
+    """The shop is for customers; operators have the admin."""
+    order = shop.order()
+    operator = browser_of("operator")
+    get_user_model().objects.filter(username="operator").update(is_staff=True, is_superuser=True)
+
+    assert operator.get(f"/orders/{order.id}/").status_code == 404
+    assert "Admin" in text_of(operator.get("/"))
+    assert "Admin" not in text_of(browser.get("/"))
+
+
+def test_signing_in_and_out(browser: Browser) -> None:
+    """With the password, and back to where one wanted to go; signing out ends it."""
+    browser.customer.set_password("correct horse battery")
+    browser.customer.save()
+    client = Client()
+    wrong = client.post("/accounts/login/", {"username": "ada", "password": "wrong"})
+    assert "Please enter a correct username and password" in text_of(wrong)
+
+    signed_in = client.post(
+        "/accounts/login/?next=/orders/", {"username": "ada", "password": "correct horse battery"}
+    )
+    assert signed_in.headers["Location"] == "/orders/"
+    assert client.get("/").status_code == 200
+
+    client.post("/accounts/logout/")
+    assert client.get("/").status_code == 302
+
+
+def test_signing_in_leads_nowhere_else(browser: Browser) -> None:
+    """Another site in ``next`` is ignored."""
+    browser.customer.set_password("correct horse battery")
+    browser.customer.save()
+    form = {"username": "ada", "password": "correct horse battery", "next": "https://evil.example/"}
+
+    assert Client().post("/accounts/login/", form).headers["Location"] == "/"
+
+
+def test_an_address_that_does_not_exist_helps(browser: Browser) -> None:
+    """404 with a way to the shop."""
+    response = browser.get("/nowhere")
+
+    assert response.status_code == 404
+    assert "There is nothing here" in text_of(response)
+    assert "Go to the shop" in text_of(response)
+
+
+def test_the_page_for_a_crash_needs_nothing() -> None:
+    """No database, no session, no context: it must work when all else fails."""
+    response = server_error(RequestFactory().get("/"))
+
+    assert response.status_code == 500
+    assert "Something went wrong on our side" in text_of(response)
+
+
+def pages(browser: Browser) -> list[str]:
+    """One of each kind of page."""
+    order = shop.order()
+    paths = ["/", "/orders/", f"/orders/{order.id}/", "/nowhere"]
+    wrong = browser.send(browser.form(recipient="")).text
+    return [browser.get(path).text for path in paths] + [wrong, Client().get("/accounts/login/").text]
+
+
+def test_no_page_needs_inline_script_or_style(browser: Browser) -> None:
+    """The Content-Security-Policy forbids both; and nothing comes from another site."""
+    for html in pages(browser):
+        assert not re.search(r"<style|\sstyle=|\son\w+=|javascript:", html)
+        assert all("src=" in tag for tag in re.findall(r"<script[^>]*>", html))
+        assert not re.search(r'(src|href|action)="(https?:)?//', html)
+
+
+def test_every_field_has_a_label(browser: Browser) -> None:
+    """For those who do not see where it stands."""
+    for html in pages(browser):
+        labelled = set(re.findall(r'<label[^>]* for="([^"]+)"', html))
+        for tag in re.findall(r"<(?:input|select)[^>]*>", html):
+            if 'type="hidden"' in tag or 'type="radio"' in tag:  # a radio button stands inside its label
+                continue
+            name = re.search(r' id="([^"]+)"', tag)
+            assert name is not None, tag
+            assert name[1] in labelled, tag
+
+
+def test_pages_carry_the_policy(browser: Browser) -> None:
+    """On every answer, errors too."""
+    for path in ("/", "/nowhere", "/accounts/login/"):
+        policy = browser.get(path).headers["Content-Security-Policy"]
+        assert "script-src 'self';" in policy
+        assert "unsafe" not in policy
