@@ -1,11 +1,11 @@
 """Health checks for containers: exit code 0 when healthy, 1 and a line when not.
 
-    python deploy/healthcheck.py http URL       it answers with a success
-    python deploy/healthcheck.py written FILE MINUTES   the file was written in the last minutes (beat's schedule)
-    python deploy/healthcheck.py relay          a relay of this container listens to the database
+    python deploy/healthcheck.py http URL               it answers with a success
+    python deploy/healthcheck.py written FILE MINUTES   FILE was written in the last MINUTES (beat's schedule)
+    python deploy/healthcheck.py relay                  a relay of this container listens to the database
 
-It imports nothing of the project, so that a check costs little. Not guaranteed: that work gets done. The audit
-and the queue's age tell that.
+It imports nothing of the project, so that a check costs little. Not guaranteed: that work gets done; the audit
+tells that.
 """
 
 from __future__ import annotations
@@ -34,11 +34,15 @@ def http(url: str) -> str:
 
 
 def written(file: str, minutes: str) -> str:
-    """Return why the file counts as stale, or nothing."""
-    try:
-        age = time.time() - Path(file).stat().st_mtime
-    except OSError as error:
-        return str(error)
+    """Return why the file counts as stale, or nothing.
+
+    What counts is the newest file whose name begins so: the kinds of dbm add different endings.
+    """
+    path = Path(file)
+    times = [found.stat().st_mtime for found in path.parent.glob(f"{path.name}*")]
+    if not times:
+        return f"{file} is not there"
+    age = time.time() - max(times)
     return f"{file} was written {age / 60:.0f} minutes ago" if age > float(minutes) * 60 else ""
 
 

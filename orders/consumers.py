@@ -53,7 +53,11 @@ def _email(order_id: UUID, what: str) -> None:
     order = Order.objects.select_related("customer").get(pk=order_id)
     if not order.customer.email:
         return
-    context = {"order": order, "lines": order.lines.select_related("product"), "shipment": order.shipments.last()}
+    context = {
+        "order": order,
+        "lines": order.lines.select_related("product"),
+        "shipment": order.shipments.last(),
+    }
     subject = render_to_string(f"orders/email/{what}_subject.txt", context).strip()
     body = render_to_string(f"orders/email/{what}.txt", context)
     send_mail(subject, body, settings.DEFAULT_FROM_EMAIL, [order.customer.email])

@@ -19,16 +19,16 @@ from outbox.saga.api import SagaDefinition, Step, local, register, remote
 FEW_MINUTES = RetryPolicy(max_attempts=10, initial=1.0, factor=2.0, cap=60.0, jitter=0.2)
 
 
-def _cancelling(saga_id: UUID, key: str, reason: str) -> None:
+def _cancelling(_: UUID, key: str, reason: str) -> None:
     change_status(key, Order.Status.CANCELLING, reason=reason)
 
 
-def _cancelled(saga_id: UUID, key: str, reason: str) -> None:
+def _cancelled(_: UUID, key: str, reason: str) -> None:
     order = change_status(key, Order.Status.CANCELLED, reason=reason)
     publish(OrderCancelled(order.id, reason))
 
 
-def _needs_attention(saga_id: UUID, key: str, reason: str) -> None:
+def _needs_attention(_: UUID, key: str, reason: str) -> None:
     change_status(key, Order.Status.NEEDS_ATTENTION, reason=reason)
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from django.contrib.auth.models import AbstractBaseUser
-from django.db.models import Count, Prefetch, QuerySet, Sum
+from django.db.models import Count, F, Prefetch, QuerySet, Sum
 
 from orders.exceptions import OrdersError
 from orders.models import Order, OrderLine, Product, Shipment
@@ -48,10 +48,12 @@ def available(product: Product) -> int:
 def order_of(customer: AbstractBaseUser, order_id: UUID) -> Order:
     """One of the customer's orders, with its lines, their products and the live shipment, in three queries.
 
+    Each line has a ``sum``: its price times its quantity.
+
     Raises:
         Order.DoesNotExist: there is none, or it is somebody else's.
     """
-    lines = OrderLine.objects.select_related("product")
+    lines = OrderLine.objects.select_related("product").annotate(sum=F("unit_price") * F("quantity"))
     shipments = Shipment.objects.filter(status=Shipment.Status.CREATED)
     orders = Order.objects.filter(customer_id=customer.pk)
     return orders.prefetch_related(

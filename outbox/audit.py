@@ -46,5 +46,7 @@ def overdue_messages() -> Iterator[str]:
 @audit_check
 def failures_without_reason() -> Iterator[str]:
     """G5: a Failed message says why."""
-    for id_, type_ in fetch("SELECT id, type FROM outbox_message WHERE status = 'failed' AND last_error = ''"):
+    for id_, type_ in fetch(
+        "SELECT id, type FROM outbox_message WHERE status = 'failed' AND last_error = ''"
+    ):
         yield f"Message {id_} ({type_}) is failed and nobody noted why."

@@ -19,7 +19,15 @@ from outbox.publish import as_json, build, insert
 if TYPE_CHECKING:
     from outbox.celery import DurableTask
 
-KEPT_OPTIONS = ("exchange", "routing_key", "priority", "delivery_mode", "correlation_id", "reply_to", "compression")
+KEPT_OPTIONS = (
+    "exchange",
+    "routing_key",
+    "priority",
+    "delivery_mode",
+    "correlation_id",
+    "reply_to",
+    "compression",
+)
 
 
 class _NoConnection:

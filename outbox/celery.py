@@ -45,7 +45,7 @@ class DurableTask(Task):
     delivery_retry: RetryPolicy | None = None
     acks_late = True
 
-    def apply_async(  # noqa: PLR0913  (Celery's own signature)
+    def apply_async(
         self,
         args: Any = None,
         kwargs: Any = None,

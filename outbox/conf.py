@@ -64,7 +64,9 @@ class OutboxSettings:
             if isinstance(getattr(self, f.name), int | float) and getattr(self, f.name) <= 0
         ]
         found += [
-            f"OUTBOX['WAKE_UP'] knows {', '.join(WAKE_UPS)}; not {w!r}." for w in self.WAKE_UP if w not in WAKE_UPS
+            f"OUTBOX['WAKE_UP'] knows {', '.join(WAKE_UPS)}; not {w!r}."
+            for w in self.WAKE_UP
+            if w not in WAKE_UPS
         ]
         if self.DATABASE not in settings.DATABASES:
             found.append(f"OUTBOX['DATABASE'] is {self.DATABASE!r}, which settings.DATABASES does not have.")

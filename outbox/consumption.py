@@ -101,8 +101,14 @@ def finish_lease(message_id: UUID, lock_id: UUID) -> bool:
     return execute(FINISH_LEASE, [message_id, lock_id]) == 1
 
 
-def fail(  # noqa: PLR0913  (one row's whole outcome)
-    message_id: UUID, attempt: int, error: str, delay: float | None, *, worker: str = "", lock_id: UUID | None = None
+def fail(
+    message_id: UUID,
+    attempt: int,
+    error: str,
+    delay: float | None,
+    *,
+    worker: str = "",
+    lock_id: UUID | None = None,
 ) -> bool:
     """Note a failed consumption: again in ``delay`` seconds, or Failed for a person when that is ``None``.
 
@@ -111,7 +117,7 @@ def fail(  # noqa: PLR0913  (one row's whole outcome)
     return execute(FAIL, [delay, delay, error, message_id, attempt, lock_id, worker]) == 1
 
 
-def reschedule(  # noqa: PLR0913  (one row's whole outcome)
+def reschedule(
     message_id: UUID,
     attempt: int,
     error: str,
@@ -140,5 +146,8 @@ def rearm(message_id: UUID, delay: float, error: str, *, worker: str = "") -> No
 
 
 def call_off(message_id: UUID, reason: str) -> bool:
-    """Close a message that is no longer wanted; ``False`` when it was consumed already. Copies on their way do nothing."""
+    """Close a message that is no longer wanted: copies on their way do nothing.
+
+    Returns ``False`` when it was consumed already.
+    """
     return execute(CALL_OFF, [reason, message_id]) == 1

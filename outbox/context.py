@@ -31,7 +31,8 @@ class WorkContext:
         }
 
 
-_current: ContextVar[WorkContext] = ContextVar("outbox_context", default=WorkContext())
+NOTHING = WorkContext()
+_current: ContextVar[WorkContext] = ContextVar("outbox_context", default=NOTHING)
 
 
 def current_context() -> WorkContext:

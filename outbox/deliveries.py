@@ -65,8 +65,7 @@ def run_transactionally(task: DurableTask, delivery: Delivery, args: Any, kwargs
     """Mark and effect in one transaction: both or neither."""
     try:
         with atomic():
-            if not consumption.consume(delivery.message_id, delivery.attempt):
-                raise _not_ours(task, delivery)
+            _consume(task, delivery)
             return task.run(*args, **kwargs)
     except (Ignore, Reject):
         raise
@@ -87,7 +86,9 @@ def run_leased(task: DurableTask, delivery: Delivery, args: Any, kwargs: Any) ->
     except Exception as error:
         raise _after_failure(task, delivery, error, lock_id=lock_id) from error
     if not consumption.finish_lease(delivery.message_id, lock_id):
-        raise LeaseLost(f"{task.name} took longer than its lease of {task.lease_seconds} s; another run has it now.")
+        raise LeaseLost(
+            f"{task.name} took longer than its lease of {task.lease_seconds} s; another run has it now."
+        )
     return result
 
 
@@ -103,29 +104,47 @@ MODES: dict[str, Callable[[DurableTask, Delivery, Any, Any], Any]] = {
 }
 
 
-def _not_ours(task: DurableTask, delivery: Delivery) -> Ignore:
-    logger.info("%s[%s]: attempt %s is not current: nothing done", task.name, delivery.message_id, delivery.attempt)
-    return Ignore(f"Attempt {delivery.attempt} of message {delivery.message_id} is consumed, outdated or unknown.")
+def _consume(task: DurableTask, delivery: Delivery) -> None:
+    if not consumption.consume(delivery.message_id, delivery.attempt):
+        raise _not_ours(task, delivery)
 
 
-def _after_failure(task: DurableTask, delivery: Delivery, error: Exception, *, lock_id: UUID | None) -> Exception:
+def _not_ours(task: DurableTask, delivery: Delivery) -> Exception:
+    logger.info(
+        "%s[%s]: attempt %s is not current: nothing done", task.name, delivery.message_id, delivery.attempt
+    )
+    told: Exception = Ignore(
+        f"Attempt {delivery.attempt} of {delivery.message_id} is consumed, outdated or unknown."
+    )
+    return told
+
+
+def _after_failure(
+    task: DurableTask, delivery: Delivery, error: Exception, *, lock_id: UUID | None
+) -> Exception:
     """Write the outcome of a failed run; returns what Celery is to be told: RETRY or the failure itself."""
     reschedule = getattr(task.request, "outbox_reschedule", None)
     if isinstance(error, Retry) and reschedule is not None:
         cause = describe(error.exc) if error.exc else str(error)
         consumption.reschedule(
-            delivery.message_id, delivery.attempt, cause, reschedule.as_params(), worker=delivery.worker, lock_id=lock_id
+            delivery.message_id,
+            delivery.attempt,
+            cause,
+            reschedule.as_params(),
+            worker=delivery.worker,
+            lock_id=lock_id,
         )
         return error
     policy = task.policy()
     final = isinstance(error, PermanentError) or policy.exhausted(delivery.attempt)
     delay = None if final else policy.delay(delivery.attempt)
-    current = consumption.fail(
+    is_current = consumption.fail(
         delivery.message_id, delivery.attempt, describe(error), delay, worker=delivery.worker, lock_id=lock_id
     )
-    if not current:
+    if not is_current:
         return _not_ours(task, delivery)
-    return error if delay is None else Retry(exc=error, when=delay)
+    told: Exception = error if delay is None else Retry(exc=error, when=delay)
+    return told
 
 
 def describe(error: BaseException | str) -> str:

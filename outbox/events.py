@@ -60,7 +60,9 @@ def type_of(event: object) -> EventType:
     try:
         return _by_class[type(event)]
     except KeyError:
-        raise OutboxError(f"{type(event).__name__} is not an event: decorate the class with @event(name).") from None
+        raise OutboxError(
+            f"{type(event).__name__} is not an event: decorate the class with @event(name)."
+        ) from None
 
 
 def event_class_type(cls: type) -> EventType:
@@ -83,7 +85,9 @@ def unknown_type(name: str, known: Iterable[str]) -> UnknownType:
     """The error for a type that nobody handles, with the name that was probably meant."""
     close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
     hint = f" Did you mean {close[0]!r}?" if close else ""
-    return UnknownType(f"Nothing handles messages of type {name!r}: it is no event with subscribers and no task.{hint}")
+    return UnknownType(
+        f"Nothing handles messages of type {name!r}: it is no event with subscribers and no task.{hint}"
+    )
 
 
 def known_types() -> list[str]:

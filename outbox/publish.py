@@ -45,10 +45,19 @@ def publish(event: object, *, correlation_id: str | None = None, delay: float = 
     payload = kind.schema.dump_python(event, mode="json", warnings="error")
     consumers = subscribers_of(kind.name)
     if not consumers and not kind.optional:
-        raise NoSubscriber(f"Nobody subscribes to {kind.name!r}. Add a @subscribe, or declare it optional=True.")
+        raise NoSubscriber(
+            f"Nobody subscribes to {kind.name!r}. Add a @subscribe, or declare it optional=True."
+        )
     return insert(
         [
-            build(kind.name, payload, consumer=name, delay=delay, correlation_id=correlation_id, version=kind.version)
+            build(
+                kind.name,
+                payload,
+                consumer=name,
+                delay=delay,
+                correlation_id=correlation_id,
+                version=kind.version,
+            )
             for name in consumers
         ]
     )
@@ -78,7 +87,13 @@ def send_command(
     """
     require_transaction(consumer)
     message = build(
-        consumer, payload, consumer=consumer, queue=queue, delay=delay, correlation_id=correlation_id, id=message_id
+        consumer,
+        payload,
+        consumer=consumer,
+        queue=queue,
+        delay=delay,
+        correlation_id=correlation_id,
+        id=message_id,
     )
     return insert([message])[0]
 
@@ -96,12 +111,12 @@ def require_transaction(what: str) -> None:
         )
 
 
-def build(
+def build(  # noqa: PLR0913  (a row's columns)
     type_: str,
     payload: Mapping[str, Any],
     *,
     consumer: str,
-    id: UUID | None = None,  # noqa: A002  (the column's name)
+    id: UUID | None = None,
     queue: str = "",
     priority: int = DEFAULT_PRIORITY,
     delay: float = 0,
@@ -125,7 +140,7 @@ def build(
         correlation_id=context.correlation_id if correlation_id is None else correlation_id,
     )
     if delay > 0:
-        message.next_attempt_at = Now() + timedelta(seconds=delay)  # type: ignore[assignment]  # an SQL expression
+        message.next_attempt_at = Now() + timedelta(seconds=delay)
     return message
 
 
@@ -141,4 +156,4 @@ def as_json(value: object) -> Any:
     """A value as JSON keeps it, with Celery's own envelopes for datetime, UUID and Decimal."""
     from kombu.utils.json import dumps
 
-    return json.loads(dumps(value))
+    return json.loads(dumps(value))  # type: ignore[no-untyped-call]  # kombu ships no types

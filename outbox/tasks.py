@@ -23,7 +23,7 @@ class DispatchTask(Task):
     max_retries = None
 
 
-@shared_task(base=DispatchTask, name="outbox.dispatch")
+@shared_task(base=DispatchTask, name="outbox.dispatch")  # type: ignore[untyped-decorator]
 def dispatch() -> dict[str, int]:
     """Send everything that is due, and rescue what got lost. Any number of these may run at once."""
     from outbox.relay.engine import shared_relay
@@ -31,7 +31,7 @@ def dispatch() -> dict[str, int]:
     return shared_relay().turn()._asdict()
 
 
-@shared_task(bind=True, base=DurableTask, name=DISTRIBUTE, consumption="transactional", ignore_result=True)
+@shared_task(bind=True, base=DurableTask, name=DISTRIBUTE, consumption="transactional", ignore_result=True)  # type: ignore[untyped-decorator]
 def distribute(task: Any) -> None:
     """Give a message without a consumer, such as one inserted by hand, to every subscriber of its type."""
     message_id, _ = delivery_of(task)
@@ -41,7 +41,9 @@ def distribute(task: Any) -> None:
         raise unknown_type(source.type, known_types())
     insert(
         [
-            build(source.type, source.payload, consumer=name, priority=source.priority, headers=source.headers)
+            build(
+                source.type, source.payload, consumer=name, priority=source.priority, headers=source.headers
+            )
             for name in consumers
         ]
     )

@@ -14,6 +14,6 @@ app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
 
 
-@setup_logging.connect
+@setup_logging.connect  # type: ignore[untyped-decorator]
 def leave_logging_alone(**_: object) -> None:
     """Logging is configured by the settings; a connected receiver keeps Celery from configuring it again."""

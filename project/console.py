@@ -100,6 +100,9 @@ UNFOLD = {
     "SITE_SUBHEADER": gettext_lazy("Operator's console"),
     "SITE_SYMBOL": "outbox",
     "SITE_URL": "/",
+    "SITE_FAVICONS": [
+        {"rel": "icon", "type": "image/svg+xml", "href": lambda _request: static("outbox/favicon.svg")}
+    ],
     "SHOW_LANGUAGES": False,
     "BORDER_RADIUS": "6px",
     "STYLES": [lambda _request: static("outbox/console.css")],

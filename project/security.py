@@ -34,5 +34,7 @@ class ContentSecurityPolicyMiddleware:
         """Add the header, unless the view has set its own."""
         response = self.get_response(request)
         policy = ADMIN if request.path.startswith("/admin/") else STRICT
-        response.headers.setdefault("Content-Security-Policy", "; ".join(f"{k} {v}" for k, v in policy.items()))
+        response.headers.setdefault(
+            "Content-Security-Policy", "; ".join(f"{k} {v}" for k, v in policy.items())
+        )
         return response

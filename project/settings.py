@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import environ
-
 from project.console import UNFOLD  # noqa: F401  (a setting: the look of the admin)
 from project.environment import ROOT, load, secret_key
 from project.logs import logging_config
@@ -182,4 +180,6 @@ GATEWAY_TIMEOUT_SECONDS = env.float("GATEWAY_TIMEOUT_SECONDS", default=3.0)
 STEP_TIMEOUT_SECONDS = env.float("STEP_TIMEOUT_SECONDS", default=20.0)  # then the attempt counts as dead
 FLOWER_URL = env.str("FLOWER_URL", default="")
 
-LOGGING = logging_config(level=env.str("LOG_LEVEL", default="INFO"), json=env.bool("LOG_JSON", default=not DEBUG))
+LOGGING = logging_config(
+    level=env.str("LOG_LEVEL", default="INFO"), json=env.bool("LOG_JSON", default=not DEBUG)
+)

@@ -18,7 +18,7 @@ from outbox.admin.base import ConsoleAdmin
 from outbox.admin.rendering import NOTHING
 
 
-class StockForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in its stubs only
+class StockForm(forms.ModelForm):  # type: ignore[type-arg, unused-ignore]  # generic in its stubs only
     """The count of what is on the shelf. It remembers the one that it showed, and overwrites no other."""
 
     class Meta:
@@ -63,7 +63,7 @@ class StockForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in its st
         self.data = data
 
 
-class StockInline(TabularInline):
+class StockInline(TabularInline):  # type: ignore[misc, unused-ignore]  # Unfold ships no types
     """The stock of a product."""
 
     model = Stock
@@ -71,6 +71,7 @@ class StockInline(TabularInline):
     fields = ("on_hand", "reserved", "available")
     readonly_fields = ("reserved", "available")
     can_delete = False
+    hide_title = True
     min_num = max_num = 1
 
     @admin.display(description=gettext_lazy("available"))

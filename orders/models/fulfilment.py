@@ -33,7 +33,7 @@ class Reservation(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.quantity} × {self.product} ({self.status})"
+        return f"{self.quantity} x {self.product} ({self.status})"
 
 
 class Payment(models.Model):
@@ -55,10 +55,13 @@ class Payment(models.Model):
 
     class Meta:
         constraints: ClassVar = [
-            models.UniqueConstraint("order", condition=Q(status="charged"), name="payment_one_live_per_order"),
+            models.UniqueConstraint(
+                "order", condition=Q(status="charged"), name="payment_one_live_per_order"
+            ),
             models.CheckConstraint(condition=Q(amount__gt=0), name="payment_amount_positive"),
             models.CheckConstraint(
-                condition=Q(status="charged", refunded_at=None) | Q(status="refunded", refunded_at__isnull=False),
+                condition=Q(status="charged", refunded_at=None)
+                | Q(status="refunded", refunded_at__isnull=False),
                 name="payment_refunded_has_time",
             ),
         ]
@@ -85,9 +88,12 @@ class Shipment(models.Model):
 
     class Meta:
         constraints: ClassVar = [
-            models.UniqueConstraint("order", condition=Q(status="created"), name="shipment_one_live_per_order"),
+            models.UniqueConstraint(
+                "order", condition=Q(status="created"), name="shipment_one_live_per_order"
+            ),
             models.CheckConstraint(
-                condition=Q(status="created", cancelled_at=None) | Q(status="cancelled", cancelled_at__isnull=False),
+                condition=Q(status="created", cancelled_at=None)
+                | Q(status="cancelled", cancelled_at__isnull=False),
                 name="shipment_cancelled_has_time",
             ),
         ]

@@ -55,7 +55,9 @@ class Order(models.Model):
             models.CheckConstraint(condition=Q(currency__regex="^[A-Z]{3}$"), name="order_currency_code"),
             models.CheckConstraint(
                 condition=Q(status__in=["shipped", "cancelled"], ended_at__isnull=False)
-                | Q(status__in=["placed", "reserved", "paid", "cancelling", "needs_attention"], ended_at=None),
+                | Q(
+                    status__in=["placed", "reserved", "paid", "cancelling", "needs_attention"], ended_at=None
+                ),
                 name="order_ended_has_time",
             ),
         ]
@@ -86,4 +88,4 @@ class OrderLine(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.quantity} × {self.product}"
+        return f"{self.quantity} x {self.product}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from django.contrib.auth.models import AbstractBaseUser
+from django.contrib.auth.models import User
 from django.db import transaction
 
 from orders.exceptions import CannotCancel
@@ -14,7 +14,7 @@ from outbox.saga.models import Saga
 CANCELLED_BY_CUSTOMER = "You cancelled the order."
 
 
-def cancel_order(order: Order, customer: AbstractBaseUser) -> None:
+def cancel_order(order: Order, customer: User) -> None:
     """Call the fulfilment off: what was done is undone, in reverse order. Returns before that has happened.
 
     Raises:

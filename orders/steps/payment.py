@@ -22,7 +22,11 @@ def charge(call: StepCall) -> dict[str, Any]:
     """Take the money."""
     order = Order.objects.only("total", "currency", "card").get(pk=call.key)
     request = ChargeRequest(
-        key=call.idempotency_key, reference=call.key, amount=order.total, currency=order.currency, card=order.card
+        key=call.idempotency_key,
+        reference=call.key,
+        amount=order.total,
+        currency=order.currency,
+        card=order.card,
     )
     answer = payment_gateway().charge(request, traceparent=current_context().traceparent or None)
     return {"provider_id": answer.id, "amount": str(answer.amount), "currency": answer.currency}

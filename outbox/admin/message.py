@@ -27,12 +27,12 @@ from outbox.admin.states import state_label
 from outbox.conf import conf
 from outbox.models import Message, Status
 
-FACTS = (("state", "identity"), ("type", "to"), ("correlation", "written"), "error_in_full")
+FACTS = (("state", "identity"), ("name", "to"), ("correlation", "written"), "error_in_full")
 CONTENT = ("payload_in_colour", "headers_in_colour")
 DELIVERY = (
-    ("goes_to", "priority"),
-    ("attempts", "next_at"),
-    ("resends", "lease"),
+    ("priority", "resends"),
+    ("goes_to", "attempts"),
+    ("next_at", "lease"),
     ("sent", "holder"),
     ("consumed", "started"),
     ("discarded",),
@@ -57,6 +57,7 @@ class MessageAdmin(ConsoleAdmin):
     add_fieldsets = ((None, {"fields": ("type", "payload", "correlation_id", "due_at")}),)
 
     holder = shown("lock_id", gettext_lazy("lock id"), lambda id_: code(str(id_ or "")))
+    name = shown("type", gettext_lazy("type"), str)
     identity = shown("id", gettext_lazy("id"), lambda id_: code(str(id_)))
     error_in_full = shown("last_error", gettext_lazy("last error"), long_text)
     error = shown("last_error", gettext_lazy("last error"), shortened)

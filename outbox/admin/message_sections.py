@@ -8,7 +8,7 @@ from django.db.models import QuerySet
 from django.urls import reverse
 from django.utils.translation import gettext as _
 
-from outbox.admin.rendering import Section, anchor, code, long_text, moment, shortened, table
+from outbox.admin.rendering import Section, anchor, long_text, moment, shortened, table
 from outbox.admin.states import state_label
 from outbox.conf import conf
 from outbox.models import Message
@@ -67,7 +67,7 @@ def _relation(message: Message, other: Message) -> str:
 
 
 def _headers() -> list[str]:
-    return ["", _("Type"), _("Consumer"), _("State"), _("Attempts"), _("Written"), _("Id")]
+    return ["", _("Type"), _("Consumer"), _("State"), _("Attempts"), _("Written")]
 
 
 def _row(message: Message, relation: str = "") -> tuple[object, ...]:
@@ -79,7 +79,6 @@ def _row(message: Message, relation: str = "") -> tuple[object, ...]:
         state_label(message),
         message.attempts,
         moment(message.occurred_at),
-        code(str(message.id)),
     )
 
 

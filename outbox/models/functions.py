@@ -13,8 +13,10 @@ class RandomUUID(Func):
     """A random UUID made by the database, for rows that a person inserts with SQL."""
 
     template = "gen_random_uuid()"
-    output_field = UUIDField()  # type: ignore[assignment]  # Func's stub declares a cached property
+    output_field = UUIDField()
 
-    def as_sqlite(self, compiler: SQLCompiler, connection: BaseDatabaseWrapper, **context: Any) -> tuple[str, Any]:
+    def as_sqlite(
+        self, compiler: SQLCompiler, connection: BaseDatabaseWrapper, **context: Any
+    ) -> tuple[str, Any]:
         """SQLite keeps a UUID as 32 hexadecimal characters."""
         return self.as_sql(compiler, connection, template="(lower(hex(randomblob(16))))", **context)

@@ -34,7 +34,9 @@ class Message(models.Model):
     """
 
     id = models.UUIDField(primary_key=True, default=uuid7, db_default=RandomUUID(), editable=False)
-    type = models.CharField(max_length=200, help_text="The event's or the task's name, such as orders.order_paid.")
+    type = models.CharField(
+        max_length=200, help_text="The event's or the task's name, such as orders.order_paid."
+    )
     consumer = models.CharField(
         max_length=200,
         blank=True,
@@ -43,29 +45,46 @@ class Message(models.Model):
     )
     payload = models.JSONField(default=dict, db_default={}, blank=True)
     headers = models.JSONField(default=dict, db_default={}, blank=True)
-    queue = models.CharField(max_length=100, blank=True, db_default="", help_text="Empty: the consumer's own queue.")
+    queue = models.CharField(
+        max_length=100, blank=True, db_default="", help_text="Empty: the consumer's own queue."
+    )
     priority = models.SmallIntegerField(
-        default=DEFAULT_PRIORITY, db_default=DEFAULT_PRIORITY, help_text="0 first, 9 last, as Celery has it on Redis."
+        default=DEFAULT_PRIORITY,
+        db_default=DEFAULT_PRIORITY,
+        help_text="0 first, 9 last, as Celery has it on Redis.",
     )
     correlation_id = models.CharField(
         max_length=64, blank=True, db_default="", help_text="What it belongs to, such as an order's id."
     )
 
-    status = models.CharField(max_length=10, choices=Status, default=Status.PENDING, db_default=Status.PENDING)
+    status = models.CharField(
+        max_length=10, choices=Status, default=Status.PENDING, db_default=Status.PENDING
+    )
     occurred_at = models.DateTimeField(db_default=Now(), editable=False)
     next_attempt_at = models.DateTimeField(db_default=Now(), help_text="When it is due, while Pending.")
     attempts = models.PositiveIntegerField(default=0, db_default=0, editable=False)
     resends = models.PositiveSmallIntegerField(
-        default=0, db_default=0, editable=False, help_text="Times it was sent again because nobody had consumed it."
+        default=0,
+        db_default=0,
+        editable=False,
+        help_text="Times it was sent again because nobody had consumed it.",
     )
     lock_id = models.UUIDField(null=True, editable=False, help_text="The fencing value of whoever holds it.")
     locked_until = models.DateTimeField(
-        null=True, editable=False, help_text="End of the relay's lease, of the wait for a consumer, or of its lease."
+        null=True,
+        editable=False,
+        help_text="End of the relay's lease, of the wait for a consumer, or of its lease.",
     )
     sent_at = models.DateTimeField(null=True, editable=False)
-    started_at = models.DateTimeField(null=True, editable=False, help_text="When a leased consumer took it up.")
-    consumed_at = models.DateTimeField(null=True, editable=False, help_text="Committed together with the effect.")
-    discarded_at = models.DateTimeField(null=True, editable=False, help_text="Closed by a person, or revoked.")
+    started_at = models.DateTimeField(
+        null=True, editable=False, help_text="When a leased consumer took it up."
+    )
+    consumed_at = models.DateTimeField(
+        null=True, editable=False, help_text="Committed together with the effect."
+    )
+    discarded_at = models.DateTimeField(
+        null=True, editable=False, help_text="Closed by a person, or revoked."
+    )
     last_error = models.TextField(blank=True, db_default="", editable=False)
 
     class Meta:
@@ -76,7 +95,9 @@ class Message(models.Model):
             ("send_message", "Can make a waiting message due now"),
         ]
         indexes: ClassVar = [
-            models.Index("priority", "next_attempt_at", name="outbox_due", condition=Q(status=Status.PENDING)),
+            models.Index(
+                "priority", "next_attempt_at", name="outbox_due", condition=Q(status=Status.PENDING)
+            ),
             models.Index(
                 "locked_until",
                 name="outbox_leased",
@@ -96,7 +117,9 @@ class Message(models.Model):
                 condition=~Q(status=Status.SENT) | Q(sent_at__isnull=False), name="outbox_sent_has_time"
             ),
             models.CheckConstraint(
-                condition=~Q(status=Status.SENT) | Q(consumed_at__isnull=False) | Q(locked_until__isnull=False),
+                condition=~Q(status=Status.SENT)
+                | Q(consumed_at__isnull=False)
+                | Q(locked_until__isnull=False),
                 name="outbox_unconsumed_has_lease",
             ),
             models.CheckConstraint(

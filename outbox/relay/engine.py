@@ -103,7 +103,9 @@ class Relay:
     def _give_back(self, claim: Claim, error: BrokerUnavailable) -> Round:
         self.breaker.failed()
         released = claims.release(claim, [m.id for m in claim.messages])
-        logger.warning("%s; %s messages given back, next try in %.1f s", error, released, self.breaker.remaining)
+        logger.warning(
+            "%s; %s messages given back, next try in %.1f s", error, released, self.breaker.remaining
+        )
         return Round(len(claim.messages), released=released)
 
 
@@ -136,5 +138,7 @@ def _failure(message: Claimed, error: Exception) -> Failure:
         delay = None if policy.exhausted(message.attempts) else policy.delay(message.attempts)
     except Exception as broken:
         logger.exception("The retry policy of %s is broken", message.type)
-        return Failure(message.id, f"{describe(error)} (and its retry policy raised {describe(broken)})", None)
+        return Failure(
+            message.id, f"{describe(error)} (and its retry policy raised {describe(broken)})", None
+        )
     return Failure(message.id, describe(error), delay)

@@ -105,7 +105,7 @@ def _waker() -> Waker:
 
 def _after_fork() -> None:
     """The lock may have been held by another thread of the parent at the moment of the fork."""
-    global _lock, _current  # noqa: PLW0603
+    global _lock, _current
     _lock, _current = threading.Lock(), None
 
 

@@ -10,6 +10,9 @@ from uuid import UUID
 from outbox.backoff import RetryPolicy
 from outbox.exceptions import OutboxError
 
+USUAL = RetryPolicy()
+"""For actions: eight attempts in some minutes."""
+
 LONGER = RetryPolicy(max_attempts=20, initial=1.0, cap=600.0)
 """For compensations: giving up on an undo needs a person, so it is tried longer."""
 
@@ -91,7 +94,7 @@ class Step:
     compensation: Operation | None = None
     queue: str = "default"
     timeout: float = 30.0
-    retry: RetryPolicy = RetryPolicy()
+    retry: RetryPolicy = USUAL
     compensation_retry: RetryPolicy = LONGER
     non_retryable: tuple[type[Exception], ...] = ()
     pivot: bool = False

@@ -127,7 +127,9 @@ class Attempt:
             yield t
 
     def _nothing_to_do(self) -> Ignore:
-        return Ignore(f"Delivery {self.delivery} of {self.message_id} is consumed, outdated or not wanted any more.")
+        return Ignore(
+            f"Delivery {self.delivery} of {self.message_id} is consumed, outdated or not wanted any more."
+        )
 
     def _call(self, t: Turn) -> StepCall:
         key = f"{t.saga.id}:{self.step.name}"

@@ -93,7 +93,8 @@ class SagaStep(models.Model):
         constraints: ClassVar = [
             models.UniqueConstraint("saga", "name", "direction", name="saga_step_once"),
             models.CheckConstraint(
-                condition=~Q(status="running") | Q(locked_until__isnull=False), name="saga_running_step_has_lease"
+                condition=~Q(status="running") | Q(locked_until__isnull=False),
+                name="saga_running_step_has_lease",
             ),
             models.CheckConstraint(
                 condition=Q(status__in=["scheduled", "running"], ended_at=None)

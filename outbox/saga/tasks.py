@@ -31,7 +31,7 @@ def register(definition: SagaDefinition) -> SagaDefinition:
     return definition
 
 
-@shared_task(base=DispatchTask, name="outbox.saga.sweep")
+@shared_task(base=DispatchTask, name="outbox.saga.sweep")  # type: ignore[untyped-decorator]
 def sweep_sagas() -> dict[str, int]:
     """The watchdog's round, from beat. Any number of these may run at once."""
     return sweep()._asdict()

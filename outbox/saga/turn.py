@@ -11,7 +11,7 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from django.db.models import F, Value
+from django.db.models import F, QuerySet, Value
 from django.db.models.functions import Now
 from uuid_utils.compat import uuid7
 
@@ -133,5 +133,5 @@ def lease(seconds: float) -> dict[str, Any]:
     }
 
 
-def _steps() -> Any:
-    return SagaStep.objects.using(conf().DATABASE)
+def _steps() -> QuerySet[SagaStep]:
+    return SagaStep.objects.using(conf().DATABASE).all()

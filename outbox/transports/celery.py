@@ -47,7 +47,7 @@ class CeleryTransport(Transport):
         """Drop the connection."""
         producer, self._producer = self._producer, None
         if producer is not None:
-            producer.connection.collapse() if hasattr(producer.connection, "collapse") else producer.connection.release()
+            producer.connection.release()
 
     def _send(self, envelopes: Sequence[Envelope]) -> None:
         try:
@@ -55,7 +55,7 @@ class CeleryTransport(Transport):
             with producer.batch(max_size=len(envelopes) * 2):
                 for envelope in envelopes:
                     producer.publish(envelope.body, **envelope.options)
-        except (BatchPublishError, OperationalError, OSError, *self._broker_errors()) as error:
+        except self._broker_errors() as error:
             self.close()
             cause = error.__cause__ or error
             raise BrokerUnavailable(f"The broker is away: {type(cause).__name__}: {cause}") from error
@@ -67,5 +67,12 @@ class CeleryTransport(Transport):
         return self._producer
 
     def _broker_errors(self) -> tuple[type[Exception], ...]:
+        """What it looks like when the broker is away, also in the words of its own client library."""
         transport = self.app.connection_for_write().transport
-        return (*transport.connection_errors, *transport.channel_errors)
+        return (
+            BatchPublishError,
+            OperationalError,
+            OSError,
+            *transport.connection_errors,
+            *transport.channel_errors,
+        )

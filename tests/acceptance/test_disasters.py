@@ -34,13 +34,17 @@ def sandbox(platform: Platform, settings) -> Iterator[SandboxClient]:
 
 
 @pytest.mark.parametrize("victim", ["worker", "pool child"])
-def test_a_worker_killed_in_the_middle_of_a_payment(sandbox: SandboxClient, platform: Platform, victim: str) -> None:
+def test_a_worker_killed_in_the_middle_of_a_payment(
+    sandbox: SandboxClient, platform: Platform, victim: str
+) -> None:
     """SIGKILL between the call and its record: one charge in the provider's ledger, and the order ships."""
     platform.env["GATEWAY_TIMEOUT_SECONDS"] = "3.5"
     worker = platform.worker(concurrency=1)
     platform.worker("outbox", concurrency=1)
     platform.start("beat", "celery", "-A", "project", "beat", "-s", str(platform.directory / "beat"))
-    sandbox.set_faults("payment", lost_response_rate=1.0, lost_response_hold_ms=3000)  # acted, not yet answered
+    sandbox.set_faults(
+        "payment", lost_response_rate=1.0, lost_response_hold_ms=3000
+    )  # acted, not yet answered
     placed = order()
     wait_until(lambda: list(sandbox.iter_charges(str(placed.id))), "the provider to have charged")
     assert SagaStep.objects.get(name="payment").status == SagaStep.Status.RUNNING
@@ -58,17 +62,24 @@ def test_a_worker_killed_in_the_middle_of_a_payment(sandbox: SandboxClient, plat
     assert findings() == []
 
 
-def test_a_wiped_broker_costs_time_not_work(sandbox: SandboxClient, platform: Platform, broker: Redis) -> None:
+def test_a_wiped_broker_costs_time_not_work(
+    sandbox: SandboxClient, platform: Platform, broker: Redis
+) -> None:
     """FLUSHALL in the middle of 100 orders: all of them end."""
     platform.whole()
     orders = [order() for _ in range(100)]
     for share in (10, 40):
         wait_until(
-            lambda share=share: Order.objects.filter(status="shipped").count() >= share, f"{share} orders to be shipped"
+            lambda share=share: Order.objects.filter(status="shipped").count() >= share,
+            f"{share} orders to be shipped",
         )
         broker.flushall()
     assert wait_for_the_end(orders, timeout=150) == {"shipped": 100}
-    wait_until(lambda: not Message.objects.filter(consumed_at=None).exists(), "every message to be consumed", timeout=90)
+    wait_until(
+        lambda: not Message.objects.filter(consumed_at=None).exists(),
+        "every message to be consumed",
+        timeout=90,
+    )
     assert DailySales.objects.get().orders == 100
     assert findings() == []
 
@@ -88,16 +99,26 @@ def test_duplicates_and_forgeries_do_nothing(sandbox: SandboxClient, platform: P
         if Order.objects.get(pk=placed.pk).status == "shipped" and not claim.messages:
             break
         wait_until(
-            lambda: Message.objects.filter(status="pending").exists()
-            or not Message.objects.filter(consumed_at=None).exists(),
+            lambda: (
+                Message.objects.filter(status="pending").exists()
+                or not Message.objects.filter(consumed_at=None).exists()
+            ),
             "the messages to be consumed",
         )
     forged = {"outbox_attempt": 1, "outbox_correlation_id": ""}
-    arguments = {"order_id": str(placed.id), "total": "1.00", "currency": "EUR", "shipped_at": "2026-01-01T00:00:00Z"}
+    arguments = {
+        "order_id": str(placed.id),
+        "total": "1.00",
+        "currency": "EUR",
+        "shipped_at": "2026-01-01T00:00:00Z",
+    }
     for headers in ({}, forged):
         stranger.send_task("orders.count_daily_sales", kwargs=arguments, queue="default", headers=headers)
         stranger.send_task(
-            "orders.payment.charge", kwargs={"saga": str(uuid4()), "key": str(placed.id)}, queue="payment", headers=headers
+            "orders.payment.charge",
+            kwargs={"saga": str(uuid4()), "key": str(placed.id)},
+            queue="payment",
+            headers=headers,
         )
     wait_until(lambda: not _waiting(), "the worker to have taken everything")
     assert wait_for_the_end([placed]) == {"shipped": 1}
@@ -111,7 +132,12 @@ def test_duplicates_and_forgeries_do_nothing(sandbox: SandboxClient, platform: P
 def _waiting() -> int:
     """How many steps and reactions wait in the broker, or are held unacknowledged."""
     client = Redis.from_url(django_settings.BROKER_URL)
-    queues = [key for queue in STEP_QUEUES.split(",") for key in client.keys(f"{queue}*") if client.type(key) == b"list"]
+    queues = [
+        key
+        for queue in STEP_QUEUES.split(",")
+        for key in client.keys(f"{queue}*")
+        if client.type(key) == b"list"
+    ]
     waiting = sum(int(client.llen(key)) for key in queues) + int(client.hlen("unacked"))
     client.close()
     return waiting

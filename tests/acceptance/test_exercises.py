@@ -17,7 +17,9 @@ from tests.harness.shop import order, product
 from tests.harness.waiting import wait_until
 
 
-def test_exercise_1_a_row_inserted_by_hand_is_delivered_and_becomes_sent(platform: Platform, broker: Redis) -> None:
+def test_exercise_1_a_row_inserted_by_hand_is_delivered_and_becomes_sent(
+    platform: Platform, broker: Redis
+) -> None:
     """A type and a payload are enough: every subscriber gets it, and each row ends as Sent and consumed."""
     platform.whole()
     product()
@@ -30,17 +32,25 @@ def test_exercise_1_a_row_inserted_by_hand_is_delivered_and_becomes_sent(platfor
             [placed.id],
         )
     rows = Message.objects.filter(type="orders.order_paid")
-    wait_until(lambda: rows.filter(consumed_at__isnull=False).count() == 2, "the row and its subscriber's to be consumed")
+    wait_until(
+        lambda: rows.filter(consumed_at__isnull=False).count() == 2,
+        "the row and its subscriber's to be consumed",
+    )
     assert {row.status for row in rows} == {Status.SENT}
     assert {row.consumer for row in rows} == {"", "orders.email_order_paid"}
 
 
-def test_exercise_2_sending_that_fails_grows_attempts_and_ends_as_failed(platform: Platform, broker: Redis) -> None:
-    """Failing half the time: attempts grow and the next one moves. Failing always: Failed at the end, with each error."""
+def test_exercise_2_sending_that_fails_grows_attempts_and_ends_as_failed(
+    platform: Platform, broker: Redis
+) -> None:
+    """Failing half the time: attempts grow, the next one moves. Failing always: Failed, with each error kept."""
     with transaction.atomic():
         for _ in range(40):
             send_command("orders.count_daily_sales", {})
-    assert platform.manage("dispatch", "--fail", "0.5", "--seed", "1", OUTBOX_RESEND_AFTER="600").popen.wait(30) == 0
+    assert (
+        platform.manage("dispatch", "--fail", "0.5", "--seed", "1", OUTBOX_RESEND_AFTER="600").popen.wait(30)
+        == 0
+    )
     retried = Message.objects.filter(status=Status.PENDING)
     assert 5 < retried.count() < 35
     for row in retried:

@@ -118,7 +118,8 @@ def test_a_customers_cancellation_is_compensated(sandbox: SandboxClient) -> None
     sandbox.set_faults("payment", down=True)
     placed = order()
     wait_until(
-        lambda: SagaTransition.objects.filter(what="will retry", step="payment").exists(), "payment to be retried"
+        lambda: SagaTransition.objects.filter(what="will retry", step="payment").exists(),
+        "payment to be retried",
     )
     cancel_order(placed, placed.customer)
     sandbox.reset_faults()

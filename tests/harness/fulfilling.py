@@ -54,7 +54,9 @@ def end(order: Order, step: str, direction: str = "action", *, error: Exception 
             engine.fail(t, row, fulfilment.by_name[step], error)
             return
         key = f"{t.saga.id}:{step}"
-        call = StepCall(t.saga.id, t.saga.key, t.saga.context, f"{key}:{direction}", f"{key}:action", row.attempt)
+        call = StepCall(
+            t.saga.id, t.saga.key, t.saga.context, f"{key}:{direction}", f"{key}:action", row.attempt
+        )
         engine.succeed(t, row, EFFECTS[step, direction](call, order) or {})
 
 

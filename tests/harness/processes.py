@@ -52,7 +52,9 @@ class Process:
         """Wait until it has printed the text."""
 
         def printed() -> bool:
-            assert self.popen.poll() is None or text in self.output, f"{self.name} ended:\n{self.output[-3000:]}"
+            assert self.popen.poll() is None or text in self.output, (
+                f"{self.name} ended:\n{self.output[-3000:]}"
+            )
             return text in self.output
 
         wait_until(printed, f"{self.name} to print {text!r}", timeout=timeout)
@@ -76,7 +78,9 @@ class Process:
             return self.popen.wait(timeout)
         except subprocess.TimeoutExpired:
             self.kill()
-            raise AssertionError(f"{self.name} did not stop within {timeout} s:\n{self.output[-3000:]}") from None
+            raise AssertionError(
+                f"{self.name} did not stop within {timeout} s:\n{self.output[-3000:]}"
+            ) from None
 
 
 class Platform:
@@ -109,8 +113,21 @@ class Platform:
         """Start the sandbox; every process started later uses it."""
         port, token = free_port(), secrets.token_hex()
         url = f"http://127.0.0.1:{port}"
-        self.env |= {"SANDBOX_URL": url, "SANDBOX_TOKEN": token, "SANDBOX_DB": str(self.directory / "sandbox.sqlite3")}
-        argv = ("granian", "--interface", "asgi", "orders.sandbox.app:app", "--host", "127.0.0.1", "--port", str(port))
+        self.env |= {
+            "SANDBOX_URL": url,
+            "SANDBOX_TOKEN": token,
+            "SANDBOX_DB": str(self.directory / "sandbox.sqlite3"),
+        }
+        argv = (
+            "granian",
+            "--interface",
+            "asgi",
+            "orders.sandbox.app:app",
+            "--host",
+            "127.0.0.1",
+            "--port",
+            str(port),
+        )
         self.start("sandbox", *argv)
         wait_until(lambda: answers(f"{url}/healthz"), "the sandbox to answer")
         return SandboxClient(url, token)
@@ -137,7 +154,7 @@ class Platform:
             process.kill()
 
     def _worker(self, queues: str, concurrency: int, **env: str) -> Process:
-        name = f"{queues.split(',')[0]}-{secrets.token_hex(2)}"
+        name = f"{queues.split(',', maxsplit=1)[0]}-{secrets.token_hex(2)}"
         flags = ("--without-gossip", "--without-mingle", "--without-heartbeat")
         argv = ("celery", "-A", "project", "worker", "-Q", queues, "-n", f"{name}@%h", "-c", str(concurrency))
         return self.start(f"worker-{name}", *argv, *flags, **env)

@@ -16,7 +16,9 @@ class Command(BaseCommand):
     help = "Check the platform's and the application's invariants over live data. Exit 0: clean; 1: findings."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("--json", action="store_true", help='print {"audit": "clean"} or {"audit": [findings]}')
+        parser.add_argument(
+            "--json", action="store_true", help='print {"audit": "clean"} or {"audit": [findings]}'
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         found = findings()

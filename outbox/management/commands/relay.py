@@ -23,12 +23,16 @@ class Command(BaseCommand):
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("--name", default="", help="how failed attempts name this relay (default: host and pid)")
+        parser.add_argument(
+            "--name", default="", help="how failed attempts name this relay (default: host and pid)"
+        )
         parser.add_argument("--quiet", action="store_true", help="say nothing of single rounds")
 
     def handle(self, *args: Any, **options: Any) -> None:
         listener = Listener()
-        loop = Loop(Relay(name=options["name"]), listener.wait, self._quiet if options["quiet"] else self._say)
+        loop = Loop(
+            Relay(name=options["name"]), listener.wait, self._quiet if options["quiet"] else self._say
+        )
         self._stop_on_signals(loop)
         self.stdout.write("The relay is running. Ctrl-C stops it.")
         loop.run()
@@ -36,7 +40,7 @@ class Command(BaseCommand):
         self.stdout.write("The relay has stopped.")
 
     def _stop_on_signals(self, loop: Loop) -> None:
-        def stop(signum: int, frame: FrameType | None) -> None:
+        def stop(signum: int, _: FrameType | None) -> None:
             if loop.stopping.is_set():
                 os._exit(128 + signum)
             loop.stop()

@@ -22,7 +22,12 @@ def test_delay_writes_a_row_and_touches_no_broker(broker: Redis) -> None:
     result = add.delay(1, b=2)
     row = Message.objects.get()
     assert row.id == UUID(result.id)
-    assert (row.type, row.consumer, row.status, row.queue) == ("sample.add", "sample.add", Status.PENDING, "default")
+    assert (row.type, row.consumer, row.status, row.queue) == (
+        "sample.add",
+        "sample.add",
+        Status.PENDING,
+        "default",
+    )
     assert (row.payload["args"], row.payload["kwargs"]) == ([1], {"b": 2})
     assert broker.keys("*") == []
 
@@ -45,7 +50,9 @@ def test_types_beyond_json_survive(broker: Redis) -> None:
 
 def test_options_and_headers_survive() -> None:
     """Queue, priority, headers, time limits and ids are what Celery would have sent."""
-    add.apply_async((1,), task_id=str(UUID(int=7)), queue="special", priority=2, headers={"tenant": "t1"}, time_limit=9)
+    add.apply_async(
+        (1,), task_id=str(UUID(int=7)), queue="special", priority=2, headers={"tenant": "t1"}, time_limit=9
+    )
     row = Message.objects.get()
     stored = row.headers["celery"]
     assert (row.id, row.queue, row.priority) == (UUID(int=7), "special", 2)

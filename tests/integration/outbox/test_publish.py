@@ -12,7 +12,15 @@ import pytest
 from django.db import IntegrityError, connection, transaction
 from django.test.utils import CaptureQueriesContext
 
-from outbox.api import Message, NoSubscriber, PublishOutsideTransaction, Status, publish, send_command, working_on
+from outbox.api import (
+    Message,
+    NoSubscriber,
+    PublishOutsideTransaction,
+    Status,
+    publish,
+    send_command,
+    working_on,
+)
 from outbox.exceptions import OutboxError
 from tests.integration.outbox.sample import NobodyCares, Optional, ThingHappened
 
@@ -39,13 +47,23 @@ def test_a_rollback_leaves_no_row() -> None:
 
 def test_every_subscriber_has_its_own_row_in_one_insert() -> None:
     """Two subscribers are two messages, written by one statement."""
-    with transaction.atomic(), CaptureQueriesContext(connection, ) as queries:
+    with (
+        transaction.atomic(),
+        CaptureQueriesContext(
+            connection,
+        ) as queries,
+    ):
         publish(THING)
     assert len([q for q in queries if q["sql"].startswith("INSERT")]) == 1
     rows = Message.objects.order_by("consumer")
     assert [row.consumer for row in rows] == ["tests.first_subscriber", "tests.second_subscriber"]
     assert {row.status for row in rows} == {Status.PENDING}
-    assert rows[0].payload == json.loads(json.dumps(asdict(THING), default=lambda v: v.isoformat().replace("+00:00", "Z") if isinstance(v, datetime) else str(v)))
+    assert rows[0].payload == json.loads(
+        json.dumps(
+            asdict(THING),
+            default=lambda v: v.isoformat().replace("+00:00", "Z") if isinstance(v, datetime) else str(v),
+        )
+    )
 
 
 def test_an_event_without_subscribers_is_an_error_unless_declared_optional() -> None:

@@ -66,7 +66,9 @@ def test_a_bad_message_harms_no_other(messages, relay: Relay) -> None:
     assert (row.status, row.last_error) == (Status.PENDING, "ValueError: bad")
 
 
-def test_failing_again_and_again_ends_as_failed_with_every_error_kept(messages, relay: Relay, settings) -> None:
+def test_failing_again_and_again_ends_as_failed_with_every_error_kept(
+    messages, relay: Relay, settings
+) -> None:
     """Attempts grow, the next one is later each time, and the last leaves the row Failed for a person."""
     settings.OUTBOX = {"MAX_ATTEMPTS": 4}
     messages(1)
@@ -116,7 +118,9 @@ def test_a_drain_goes_on_until_nothing_is_due(messages, relay: Relay, settings) 
     assert relay.drain() == Round(claimed=35, sent=35)
 
 
-def test_a_lower_id_that_commits_later_is_still_sent(messages, relay: Relay, transport: MemoryTransport) -> None:
+def test_a_lower_id_that_commits_later_is_still_sent(
+    messages, relay: Relay, transport: MemoryTransport
+) -> None:
     """Claims go by state, not by the last id seen."""
     (first,) = messages(1)
     Message.objects.update(next_attempt_at=Now() + timedelta(hours=1))
@@ -136,7 +140,9 @@ def test_statements_per_thousand_messages(messages, relay: Relay, settings) -> N
     assert len(queries) <= 12
 
 
-def test_a_priority_reaches_the_broker(transactional_db: None, relay: Relay, transport: MemoryTransport) -> None:
+def test_a_priority_reaches_the_broker(
+    transactional_db: None, relay: Relay, transport: MemoryTransport
+) -> None:
     """The column travels with the message."""
     with transaction.atomic():
         send_command("sample.add", {"a": 1})

@@ -50,7 +50,9 @@ def test_it_runs_its_steps_in_order_and_completes(saga: Saga, world: World) -> N
     assert saga.context == {name: {"attempt": 1} for name in ("first", "second", "third")}
     assert world.ended == [("completed", "")]
     assert [t.what for t in SagaTransition.objects.all()] == [
-        "started", *["attempt started", "succeeded"] * 3, "completed",
+        "started",
+        *["attempt started", "succeeded"] * 3,
+        "completed",
     ]
     assert findings() == []
 
@@ -74,7 +76,9 @@ def test_starting_needs_a_transaction_a_known_name_and_a_new_key(saga: Saga) -> 
         ("depart", ["pack", "book", "depart", "unbook", "unpack"]),
     ],
 )
-def test_a_refusal_undoes_what_was_done_in_reverse(saga: Saga, world: World, refusing: str, calls: list[str]) -> None:
+def test_a_refusal_undoes_what_was_done_in_reverse(
+    saga: Saga, world: World, refusing: str, calls: list[str]
+) -> None:
     """What was refused did not happen and is not undone; the rest is, latest first."""
     world.faults[refusing] = raising(Refusal("no"))
     run_to_the_end()

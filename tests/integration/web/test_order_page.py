@@ -43,7 +43,7 @@ def test_what_was_ordered_is_there(browser: Browser, order: Order) -> None:
     told = page(browser, order)
 
     assert order.number in told
-    assert "Tea 4.50 3" in told
+    assert "Tea 4.50 3 13.50" in told
     assert "13.50 EUR" in told
     assert "Unter den Linden 1" in told
 
@@ -169,7 +169,7 @@ def test_a_page_of_an_ended_order_asks_no_more(browser: Browser, order: Order) -
     news = browser.get(path, **{"HX-Request": "true"})
 
     assert polled_path(news.text) is None
-    assert '<div id="cancel" hx-swap-oob="delete">' in news.text
+    assert '<div id="cancel" hx-swap-oob="innerHTML"></div>' in news.text
     assert polled_path(browser.get(f"/orders/{order.id}/").text) is None
 
 

@@ -23,7 +23,9 @@ def test_an_unknown_option_names_the_one_that_was_meant() -> None:
         ({"DATABASE": "elsewhere"}, "settings.DATABASES does not have"),
     ],
 )
-def test_the_system_check_explains_values_that_cannot_work(settings, options: dict[str, object], words: str) -> None:
+def test_the_system_check_explains_values_that_cannot_work(
+    settings, options: dict[str, object], words: str
+) -> None:
     """``manage.py check`` says in words what is wrong with a value."""
     settings.OUTBOX = options
     (problem,) = check_settings(None)
