@@ -45,8 +45,8 @@ class StepProgress:
         name: such as ``payment``.
         state: what has become of it.
         attempts: of the direction at work, or of the one that ended last.
-        started_at: when the step was reached; ``None`` before.
-        ended_at: when its last state was reached; ``None`` while it is at work.
+        started_at: when that direction was reached; ``None`` before.
+        ended_at: when that direction ended; ``None`` while it is at work.
         next_attempt_at: when it is tried again, while it waits for that.
     """
 
@@ -126,7 +126,7 @@ def _step(name: str, rows: Rows, due: Mapping[UUID, datetime], *, turned_back: b
         name=name,
         state=_state_of_undo(undo) if undo else _state_of_action(action),
         attempts=current.attempt,
-        started_at=action.scheduled_at,
+        started_at=current.scheduled_at,
         ended_at=current.ended_at,
         next_attempt_at=due.get(current.message_id),
     )

@@ -17,7 +17,7 @@ from orders.services.placing import Delivery
 LIVE = "live_shipments"
 
 
-class InvalidCursor(OrdersError):  # noqa: N818  (named for what is the matter)
+class InvalidCursor(OrdersError):
     """A cursor that no page of ours has given."""
 
 

@@ -134,7 +134,7 @@ def _after_failure(
             worker=delivery.worker,
             lock_id=lock_id,
         )
-        return error
+        return error  # type: ignore[no-any-return]  # Celery ships no types
     policy = task.policy()
     final = isinstance(error, PermanentError) or policy.exhausted(delivery.attempt)
     delay = None if final else policy.delay(delivery.attempt)

@@ -34,22 +34,27 @@ class ApiRequest(HttpRequest):
 
 
 @router.get(
-    "/products", response={200: list[ProductOut], 401: Problem}, url_name="products", tags=["Catalogue"]
+    "/products",
+    summary="What is for sale",
+    response={200: list[ProductOut], 401: Problem},
+    url_name="products",
+    tags=["Catalogue"],
 )
 def products(request: ApiRequest) -> list[ProductOut]:  # noqa: ARG001  (ninja's signature)
-    """What is for sale, and how many can be ordered right now."""
+    """Each product with its price, and how many can be ordered right now."""
     return [presenting.product(item) for item in queries.products_for_sale()]
 
 
 @router.post(
     "/orders",
+    summary="Place an order",
     response={202: OrderSummary, 400: Problem, 401: Problem, 403: Problem, 409: Problem, 422: Problem},
     url_name="orders",
     tags=["Orders"],
     openapi_extra={"parameters": [PARAMETER]},
 )
 def place(request: ApiRequest, order: OrderIn, response: HttpResponse) -> Status[Json]:
-    """Place an order. It is accepted at once and fulfilled afterwards: ask at `status_url` how far it is.
+    """It is accepted at once and fulfilled afterwards: ask at `status_url` how far it is.
 
     The same `Idempotency-Key` with the same body gives the first answer again, and no second order.
     """
@@ -70,7 +75,11 @@ def place(request: ApiRequest, order: OrderIn, response: HttpResponse) -> Status
 
 
 @router.get(
-    "/orders", response={200: OrderListOut, 401: Problem, 422: Problem}, url_name="orders", tags=["Orders"]
+    "/orders",
+    summary="Your orders",
+    response={200: OrderListOut, 401: Problem, 422: Problem},
+    url_name="orders",
+    tags=["Orders"],
 )
 def list_orders(
     request: ApiRequest,
@@ -78,19 +87,20 @@ def list_orders(
     limit: Annotated[int, Query(ge=1, le=100, description="Orders on a page.")] = 20,
     status: Annotated[Order.Status | None, Query(description="Only orders with this status.")] = None,
 ) -> OrderListOut:
-    """Your orders, newest first."""
+    """Newest first, a page at a time."""
     page = queries.orders_of(request.auth, cursor=cursor, limit=limit, status=status)
     return OrderListOut(orders=[presenting.summary(o) for o in page.orders], next_cursor=page.next_cursor)
 
 
 @router.get(
     "/orders/{uuid:order_id}",
+    summary="How far an order is",
     response={200: OrderDetail, 401: Problem, 404: Problem},
     url_name="order",
     tags=["Orders"],
 )
 def show(request: ApiRequest, order_id: OrderId, response: HttpResponse) -> OrderDetail:
-    """One of your orders, and how far it is. While more is to come, `Retry-After` says when to ask again."""
+    """With each step of its fulfilment. While more is to come, `Retry-After` says when to ask again."""
     order = _order(request, order_id)
     if order.status not in Order.ENDED:
         response["Retry-After"] = str(POLL_AFTER_SECONDS)
@@ -99,12 +109,13 @@ def show(request: ApiRequest, order_id: OrderId, response: HttpResponse) -> Orde
 
 @router.post(
     "/orders/{uuid:order_id}/cancellation",
+    summary="Call an order off",
     response={202: OrderDetail, 401: Problem, 403: Problem, 404: Problem, 409: Problem},
     url_name="cancellation",
     tags=["Orders"],
 )
 def cancel(request: ApiRequest, order_id: OrderId, response: HttpResponse) -> Status[OrderDetail]:
-    """Call an order off, while that is possible. Accepted at once; what was done is undone afterwards."""
+    """While that is possible. It is accepted at once; what was done is undone afterwards."""
     cancel_order(_order(request, order_id), request.auth)
     order = _order(request, order_id)
     response["Location"] = presenting.address_of(order)

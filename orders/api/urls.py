@@ -16,6 +16,12 @@ from orders.api.auth import ApiKeyAuth, SessionAuth
 from orders.api.operations import router
 
 
+class DocsPage(Swagger):
+    """The description to read and to try out, in the shop's frame. All of it is served from here."""
+
+    template = "orders/api_docs.html"
+
+
 class ShopApi(NinjaAPI):
     """An API all of whose errors are problems, also where no operation is found."""
 
@@ -51,7 +57,7 @@ api = ShopApi(
     description="Order, and follow your orders. Every error is `application/problem+json` (RFC 9457).",
     urls_namespace="api",
     auth=[ApiKeyAuth(), SessionAuth()],
-    docs=Swagger({"persistAuthorization": False, "validatorUrl": None}),
+    docs=DocsPage({"validatorUrl": None}),
 )
 api.add_router("", router)
 problems.install(api)

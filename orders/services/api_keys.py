@@ -17,7 +17,7 @@ SHORTEST = 36
 """Characters of a key that somebody brings along: the prefix, and as much chance as 24 random bytes have."""
 
 
-class UnusableKey(OrdersError):  # noqa: N818  (named for what is the matter)
+class UnusableKey(OrdersError):
     """A given key cannot be accepted; the message says why, and never the key."""
 
 

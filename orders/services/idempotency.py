@@ -20,11 +20,11 @@ from orders.exceptions import OrdersError
 from orders.models import IdempotencyRecord
 
 
-class KeyReused(OrdersError):  # noqa: N818  (named for what is the matter)
+class KeyReused(OrdersError):
     """The key belongs to another request: the first one's answer would be the wrong one."""
 
 
-class StillRunning(OrdersError):  # noqa: N818  (named for what is the matter)
+class StillRunning(OrdersError):
     """The first request with this key has not been answered yet."""
 
 

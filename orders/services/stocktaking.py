@@ -8,7 +8,7 @@ from orders.exceptions import OrdersError
 from orders.models import Stock
 
 
-class CannotCorrect(OrdersError):  # noqa: N818  (named for what is refused)
+class CannotCorrect(OrdersError):
     """The count cannot be true; the message says why, for whoever counted.
 
     Args:

@@ -136,8 +136,8 @@ OF_STEP: dict[tuple[str, StepState], Text] = {
     ("payment", StepState.RETRYING): gettext_lazy("Payment is taking longer than usual. We go on trying."),
     ("payment", StepState.DONE): gettext_lazy("Paid."),
     ("payment", StepState.FAILED): gettext_lazy("The payment did not go through."),
-    ("payment", StepState.UNDOING): gettext_lazy("Your money is on its way back."),
-    ("payment", StepState.UNDONE): gettext_lazy("No money was kept: what was paid is refunded."),
+    ("payment", StepState.UNDOING): gettext_lazy("Whatever was paid is being refunded."),
+    ("payment", StepState.UNDONE): gettext_lazy("No money was kept: whatever was paid is refunded."),
     ("shipping", StepState.WORKING): gettext_lazy("We are handing your parcel to the carrier."),
     ("shipping", StepState.RETRYING): gettext_lazy(
         "The carrier is taking longer than usual. We go on trying."

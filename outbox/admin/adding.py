@@ -17,7 +17,7 @@ from outbox.exceptions import OutboxError
 from outbox.publish import build, insert
 
 
-class Unusable(OutboxError):  # noqa: N818  (named for what is the matter)
+class Unusable(OutboxError):
     """What was typed cannot be a message; says what to change."""
 
 

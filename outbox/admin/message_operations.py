@@ -50,7 +50,7 @@ REDRIVE = Operation(
     applies=_is_open_failure,
     question=ngettext_lazy("Redrive %(count)d message?", "Redrive %(count)d messages?", "count"),
     explanation=_(
-        "They are sent again at once, with a fresh set of attempts. Earlier errors stay in their history."
+        "Sent again at once, with a fresh set of attempts. Earlier errors stay in the history."
     ),
     done=ngettext_lazy(
         "%(count)d message was redriven: it is sent again.",
@@ -71,7 +71,7 @@ DISCARD = Operation(
     perform=partial(_perform, redrive.discard, OPEN_FAILURE, "Discarded: %(reason)s"),
     applies=_is_open_failure,
     question=ngettext_lazy("Discard %(count)d message?", "Discard %(count)d messages?", "count"),
-    explanation=_("They are closed for good: never sent again, kept with the reason. This cannot be undone."),
+    explanation=_("Closed for good: never sent again, and kept with the reason. This cannot be undone."),
     done=ngettext_lazy("%(count)d message was discarded.", "%(count)d messages were discarded.", "count"),
     refused=ngettext_lazy(
         "%(count)d message was not discarded: it is not Failed, or it is discarded already.",
@@ -89,7 +89,7 @@ SEND_NOW = Operation(
     perform=partial(_perform, lambda ids, _reason: redrive.send_now(ids), WAITING, "Made due at once."),
     applies=lambda message: message.status == Status.PENDING,
     question=ngettext_lazy("Send %(count)d message now?", "Send %(count)d messages now?", "count"),
-    explanation=_("They become due at once, whatever time they were to wait."),
+    explanation=_("Due at once, however long it was to wait."),
     done=ngettext_lazy("%(count)d message is due now.", "%(count)d messages are due now.", "count"),
     refused=ngettext_lazy(
         "%(count)d message was left as it was: it is not Pending.",

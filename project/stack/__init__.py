@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from project.stack.background import background_stack
 from project.stack.errors import AlreadyRunningError, StackError
+from project.stack.placement import remove_state
 from project.stack.runinfo import RunInfo, running
 
-__all__ = ["AlreadyRunningError", "RunInfo", "StackError", "background_stack", "running"]
+__all__ = ["AlreadyRunningError", "RunInfo", "StackError", "background_stack", "remove_state", "running"]

@@ -77,6 +77,14 @@ def place_servers(state: StateDir, outside: Path = OUTSIDE) -> Placement:
     return _placement(data, postgres, valkey, account, tuple(notes))
 
 
+def remove_state(directory: Path) -> None:
+    """Delete a state directory whose stack has ended, and the servers' data where these had to be outside."""
+    servers = directory / SERVERS
+    if servers.is_symlink():
+        shutil.rmtree(servers.resolve(), ignore_errors=True)
+    shutil.rmtree(directory)
+
+
 def _package(name: str) -> Path:
     found = importlib.util.find_spec(name)
     if found is None or found.origin is None:

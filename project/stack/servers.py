@@ -9,7 +9,6 @@ with embedded_servers() as servers:
 
 from __future__ import annotations
 
-import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -18,7 +17,7 @@ from pathlib import Path
 
 from project.stack.credentials import Credentials, load_credentials
 from project.stack.guard import Guard
-from project.stack.placement import Placement, place_servers
+from project.stack.placement import Placement, place_servers, remove_state
 from project.stack.postgres import PostgresServer
 from project.stack.runs import Run, end_earlier_runs
 from project.stack.state import StateDir
@@ -52,10 +51,9 @@ def embedded_servers(state_dir: Path | None = None, *, durable: bool = False) ->
     Raises StackError when a server does not start or another stack holds `state_dir`.
     """
     with ExitStack() as cleanup:
+        state = StateDir.open(state_dir or Path(tempfile.mkdtemp(prefix="todoke-")))
         if state_dir is None:
-            state_dir = Path(tempfile.mkdtemp(prefix="todoke-"))
-            cleanup.callback(shutil.rmtree, state_dir)
-        state = StateDir.open(state_dir)
+            cleanup.callback(remove_state, state.path)
         cleanup.enter_context(state.lock())
         end_earlier_runs(state.path)
         run = Run.new(state.path)

@@ -43,7 +43,7 @@ class RestartPolicy:
 DEFAULT_POLICY = RestartPolicy()
 
 
-class StopRequested(Exception):  # noqa: N818 - not an error
+class StopRequested(Exception):
     """The person, or the system, asked the stack to stop."""
 
 

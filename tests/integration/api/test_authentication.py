@@ -18,7 +18,9 @@ from tests.integration.api.conftest import BODY, Api, problem
 KEY = {"Idempotency-Key": "k-1"}
 
 
-@pytest.mark.parametrize("header", [None, "", "Bearer", "Bearer tdk_wrong", "Basic YWRhOmFkYQ==", "tdk_x", "Bearer ü"])
+@pytest.mark.parametrize(
+    "header", [None, "", "Bearer", "Bearer tdk_wrong", "Basic YWRhOmFkYQ==", "tdk_x", "Bearer ü"]
+)
 def test_without_a_valid_key_nothing_is_told(api: Api, header: str | None) -> None:
     """401, saying which scheme is wanted."""
     headers = {} if header is None else {"Authorization": header}
@@ -81,7 +83,9 @@ def test_a_key_needs_no_csrf_token(api: Api) -> None:
     client = Client(enforce_csrf_checks=True)
     headers = {**KEY, "Authorization": f"Bearer {api.secret}"}
 
-    assert client.post("/api/orders", BODY, content_type="application/json", headers=headers).status_code == 202
+    assert (
+        client.post("/api/orders", BODY, content_type="application/json", headers=headers).status_code == 202
+    )
 
 
 def test_a_wrong_key_is_not_saved_by_a_session(api: Api) -> None:
@@ -110,7 +114,9 @@ def test_the_command_makes_a_key_that_works() -> None:
 
 
 @pytest.mark.django_db
-@pytest.mark.parametrize(("user", "name"), [("nobody", "x"), ("ada", " "), ("ada", "x" * 81), ("ada", "a\x00")])
+@pytest.mark.parametrize(
+    ("user", "name"), [("nobody", "x"), ("ada", " "), ("ada", "x" * 81), ("ada", "a\x00")]
+)
 def test_the_command_says_what_it_cannot_do(user: str, name: str) -> None:
     """An unknown user or an unusable name: a sentence, and no key."""
     shop.customer("ada")

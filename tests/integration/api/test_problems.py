@@ -36,7 +36,9 @@ def test_a_body_that_is_not_json(api: Api, settings: Settings, body: str | bytes
     """400, also with debugging on, without the parser's own words."""
     settings.DEBUG = True
     headers = {"Authorization": f"Bearer {api.secret}", "Idempotency-Key": "k-1"}
-    response = api.client.generic("POST", "/api/orders", body, content_type="application/json", headers=headers)
+    response = api.client.generic(
+        "POST", "/api/orders", body, content_type="application/json", headers=headers
+    )
 
     assert problem(response, 400) == {
         "type": "about:blank",
@@ -62,8 +64,6 @@ def test_a_crash_tells_nothing_of_the_inside(
     assert told["code"] == "internal_error"
     assert "relation" not in json.dumps(told)
     assert "relation" in caplog.text
-
-
 
 
 def test_the_description_is_openapi_3_1_and_knows_problems() -> None:

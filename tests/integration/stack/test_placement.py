@@ -19,7 +19,7 @@ from project.stack import placement
 from project.stack.credentials import load_credentials
 from project.stack.placement import place_servers
 from project.stack.runs import Run
-from project.stack.servers import EmbeddedServers, make_servers
+from project.stack.servers import EmbeddedServers, embedded_servers, make_servers
 from project.stack.state import StateDir
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root hands the servers to another user")
@@ -120,3 +120,16 @@ def test_the_copy_is_made_once(home: Path, outside: Path, private_wheels: Path) 
     assert second.postgres.stat().st_ctime_ns == began
     assert second.data != first.data
     assert not list(outside.glob("*/draft-*"))
+
+
+def test_temporary_servers_leave_no_data_outside(
+    home: Path, outside: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Servers without a state directory of their own remove their data, also where these had to be outside."""
+    monkeypatch.setattr(tempfile, "tempdir", str(home))
+    monkeypatch.setattr("project.stack.placement.place_servers.__defaults__", (outside,))
+    with embedded_servers() as servers:
+        directory = Path(psutil.Process(servers.postgres.pid).cwd())
+        assert outside in directory.parents
+    assert not directory.parents[1].exists()
+    assert not list(home.iterdir())

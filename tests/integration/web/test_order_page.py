@@ -99,7 +99,7 @@ def test_a_refused_address_gives_the_money_back(browser: Browser, order: Order) 
     fulfilling.attempt(order, "inventory", "compensation")
     told = page(browser, order)
 
-    assert "what was paid is refunded" in told
+    assert "whatever was paid is refunded" in told
     assert "We cannot deliver to this address." in told
     assert "The carrier did not take the parcel." in told
 
@@ -125,6 +125,19 @@ def test_an_order_that_needs_attention_keeps_its_reason_inside(browser: Browser,
 
     assert "We are looking into your order." in told
     assert "s3cr3t" not in told
+
+
+def test_a_mistake_of_ours_is_not_told_in_its_own_words(browser: Browser, order: Order) -> None:
+    """An order that is cancelled because of a bug or a wrong setting: its error's text is for operators."""
+    fulfilling.attempt(order, "inventory")
+    fulfilling.attempt(order, "payment", error=GatewayMisused(401, "unauthorized", "bad token s3cr3t"))
+    fulfilling.attempt(order, "inventory", "compensation")
+    told = page(browser, order)
+
+    assert "Your order was cancelled." in told
+    assert "Something went wrong on our side." in told
+    assert "s3cr3t" not in told
+    assert "s3cr3t" in fulfilling.saga_of(order).steps.get(name="payment").last_error
 
 
 def test_every_step_has_words_for_every_state() -> None:

@@ -58,7 +58,10 @@ def test_a_form_that_was_changed_and_sent_again_asks_back(browser: Browser) -> N
     assert "already ordered with this form" in text_of(again)
     assert Order.objects.count() == 1
     assert again.context["form"]["token"].value() != form["token"]
-    assert browser.send(form | {quantity: "3", "token": again.context["form"]["token"].value()}).status_code == 302
+    assert (
+        browser.send(form | {quantity: "3", "token": again.context["form"]["token"].value()}).status_code
+        == 302
+    )
     assert Order.objects.count() == 2
 
 
