@@ -26,8 +26,9 @@ def _cancelling(saga_id: UUID, key: str, reason: str) -> None:
 
 
 def _cancelled(saga_id: UUID, key: str, reason: str) -> None:
-    order = change_status(key, Order.Status.CANCELLED, reason=_for_customers(saga_id, reason))
-    publish(OrderCancelled(order.id, order.reason))
+    told = _for_customers(saga_id, reason)
+    order = change_status(key, Order.Status.CANCELLED, reason=told)
+    publish(OrderCancelled(order.id, told))
 
 
 def _needs_attention(_: UUID, key: str, reason: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -30,7 +31,7 @@ class OrderPage:
         next_cursor: where the next page begins; ``None`` on the last one.
     """
 
-    orders: list[Order]
+    orders: Sequence[Order]
     next_cursor: str | None
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from typing import Any
 
@@ -18,6 +19,21 @@ def add_work_context(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
         if value := getattr(context, name):
             event.setdefault(name, value)
     return event
+
+
+PERIODIC = ("outbox.dispatch", "outbox.saga.sweep")
+CHATTY = ("celery.beat", "celery.worker.strategy", "celery.app.trace")
+
+
+class PeriodicTasks(logging.Filter):
+    """Leaves out the lines that say every few seconds that nothing happened. Warnings and errors stay."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether to show the line."""
+        if record.levelno > logging.INFO or record.name not in CHATTY:
+            return True
+        message = record.getMessage()
+        return not any(task in message for task in PERIODIC)
 
 
 def logging_config(*, level: str, json: bool) -> dict[str, Any]:
@@ -51,7 +67,10 @@ def logging_config(*, level: str, json: bool) -> dict[str, Any]:
         "version": 1,
         "disable_existing_loggers": False,
         "formatters": {"structlog": formatter},
-        "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "structlog"}},
+        "filters": {"periodic": {"()": PeriodicTasks}},
+        "handlers": {
+            "console": {"class": "logging.StreamHandler", "formatter": "structlog", "filters": ["periodic"]}
+        },
         "root": {"handlers": ["console"], "level": level},
         "loggers": {
             "httpx": {"level": "WARNING"},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import secrets
 from contextlib import ExitStack
@@ -11,6 +12,7 @@ import pytest
 from project.stack.servers import EmbeddedServers, embedded_servers
 
 _running = ExitStack()
+atexit.register(_running.close)  # also when pytest ends before its tests have begun
 SERVERS: EmbeddedServers = _running.enter_context(embedded_servers())
 
 os.environ.update(

@@ -16,8 +16,8 @@ from orders.admin.sections import sections_of
 from orders.admin.states import status_label
 from orders.models import Order
 from outbox.admin.base import ConsoleAdmin, ReadOnlyMixin, shown
+from outbox.admin.ids import uuid_of
 from outbox.admin.links import Link, links_of_correlation
-from outbox.admin.message_filters import uuid_of
 from outbox.admin.message_sections import messages_url
 from outbox.admin.rendering import Section, anchor, code, distance, long_text, moment, shortened
 

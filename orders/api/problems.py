@@ -8,6 +8,8 @@ from functools import wraps
 from http import HTTPStatus
 from typing import Any
 
+from django.core.exceptions import RequestDataTooBig
+from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
 from ninja import NinjaAPI
 from ninja.errors import HttpError, ValidationError
@@ -90,7 +92,7 @@ def speaks_problems(view: Callable[..., HttpResponseBase]) -> Callable[..., Http
 def _handler(problem_of: Callable[[Any], ProblemError]) -> Callable[[HttpRequest, Any], HttpResponse]:
     def handle(request: HttpRequest, error: Any) -> HttpResponse:
         problem = problem_of(error)
-        if problem.status == HTTPStatus.INTERNAL_SERVER_ERROR:
+        if problem.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
             logger.error("%s %s failed", request.method, request.path, exc_info=error)
         return answer(problem)
 
@@ -99,6 +101,15 @@ def _handler(problem_of: Callable[[Any], ProblemError]) -> Callable[[HttpRequest
 
 def _crashed(_: Exception) -> ProblemError:
     return ProblemError(500, "internal_error", "Something went wrong on our side. Try again.")
+
+
+def _unavailable(_: Exception) -> ProblemError:
+    headers = {"Retry-After": str(RETRY_AFTER_SECONDS)}
+    return ProblemError(503, "unavailable", "We cannot do this right now. Try again soon.", headers=headers)
+
+
+def _too_big(_: RequestDataTooBig) -> ProblemError:
+    return ProblemError(413, "too_big", "The body is too big for an order.")
 
 
 def _missing(_: Http404) -> ProblemError:
@@ -166,6 +177,9 @@ _HTTP: dict[HTTPStatus, tuple[str, str, Mapping[str, str] | None]] = {
 
 _PROBLEMS: dict[type[Exception], Callable[[Any], ProblemError]] = {
     Exception: _crashed,
+    OperationalError: _unavailable,
+    InterfaceError: _unavailable,
+    RequestDataTooBig: _too_big,
     Http404: _missing,
     HttpError: _http,
     ValidationError: _invalid,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import wraps
-from typing import Any, Concatenate, ParamSpec
+from typing import Concatenate, ParamSpec, cast
 
 from django.contrib.auth.models import User
 from django.contrib.auth.views import redirect_to_login
@@ -32,9 +32,10 @@ def signed_in(
     """
 
     @wraps(view)
-    def checked(request: Any, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
+    def checked(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
         if request.user.is_authenticated:
-            return view(request, *args, **kwargs)
-        return HttpResponseClientRefresh() if request.htmx else redirect_to_login(request.get_full_path())
+            return view(cast(CustomerRequest, request), *args, **kwargs)
+        from_htmx = cast(CustomerRequest, request).htmx
+        return HttpResponseClientRefresh() if from_htmx else redirect_to_login(request.get_full_path())
 
-    return checked
+    return cast(Callable[Concatenate[HttpRequest, P], HttpResponse], checked)

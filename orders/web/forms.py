@@ -8,6 +8,7 @@ from typing import Any
 from uuid import uuid4
 
 from django import forms
+from django.http import QueryDict
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
@@ -37,7 +38,7 @@ class Offer:
 
 def delivery_field(name: str, label: Any, autocomplete: str) -> forms.CharField:
     """A line of the address, as long as its column."""
-    longest = Order._meta.get_field(name).max_length
+    longest: int = Order._meta.get_field(name).max_length  # type: ignore[union-attr,assignment]  # a CharField's
     return forms.CharField(
         label=label,
         max_length=longest,
@@ -51,6 +52,7 @@ class OrderForm(forms.Form):
 
     Args:
         products: what is for sale.
+        data: what was sent.
         delivery: fills in the address of an empty form.
     """
 
@@ -76,9 +78,10 @@ class OrderForm(forms.Form):
         error_messages={"required": _("Please choose a card.")},
     )
 
-    def __init__(self, products: Sequence[Product], *args: Any, delivery: Delivery | None = None) -> None:
-        initial = {"token": uuid4(), **(asdict(delivery) if delivery else {})}
-        super().__init__(*args, initial=initial)
+    def __init__(
+        self, products: Sequence[Product], data: QueryDict | None = None, *, delivery: Delivery | None = None
+    ) -> None:
+        super().__init__(data, initial={"token": uuid4(), **(asdict(delivery) if delivery else {})})
         self.products = products
         for product in products:
             self.fields[_name(product)] = _quantity_field(product)
@@ -141,8 +144,7 @@ class OrderForm(forms.Form):
 
     def renew(self, message: Any) -> None:
         """Show the form again as a new one, with what was typed."""
-        self.data = self.data.copy()
-        self.data["token"] = str(uuid4())
+        self.data = dict(self.data.items()) | {"token": str(uuid4())}
         self.add_error(None, message)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from datetime import timedelta
 from typing import Any
-from uuid import UUID
 
 from django.contrib import admin
 from django.contrib.admin.options import IncorrectLookupParameters
@@ -14,6 +13,7 @@ from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
 from outbox.admin import known
+from outbox.admin.ids import uuid_of
 from outbox.admin.states import SELECTIONS
 from outbox.models import Message
 
@@ -106,14 +106,6 @@ def search(queryset: QuerySet[Message], term: str) -> QuerySet[Message]:
     if id_ := uuid_of(term):
         return queryset.filter(Q(id=id_) | Q(correlation_id__in=[term, str(id_)]))
     return _search_words(queryset, term)
-
-
-def uuid_of(text: str) -> UUID | None:
-    """The UUID that a text is, if it is one."""
-    try:
-        return UUID(text)
-    except ValueError:
-        return None
 
 
 def _search_words(queryset: QuerySet[Message], term: str) -> QuerySet[Message]:

@@ -49,9 +49,7 @@ REDRIVE = Operation(
     perform=partial(_perform, lambda ids, _reason: redrive.redrive(ids), OPEN_FAILURE, "Redriven."),
     applies=_is_open_failure,
     question=ngettext_lazy("Redrive %(count)d message?", "Redrive %(count)d messages?", "count"),
-    explanation=_(
-        "Sent again at once, with a fresh set of attempts. Earlier errors stay in the history."
-    ),
+    explanation=_("Sent again at once, with a fresh set of attempts. Earlier errors stay in the history."),
     done=ngettext_lazy(
         "%(count)d message was redriven: it is sent again.",
         "%(count)d messages were redriven: they are sent again.",

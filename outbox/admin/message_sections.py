@@ -8,6 +8,7 @@ from django.db.models import QuerySet
 from django.urls import reverse
 from django.utils.translation import gettext as _
 
+from outbox.admin.ids import cause_of
 from outbox.admin.rendering import Section, anchor, long_text, moment, shortened, table
 from outbox.admin.states import state_label
 from outbox.conf import conf
@@ -20,7 +21,7 @@ MOST_RELATED = 50
 def sections_of(message: Message) -> Iterator[Section]:
     """Its failed attempts, and the messages that belong to the same thing."""
     yield _failed_attempts(message)
-    if message.correlation_id or message.headers.get("causation_id"):
+    if message.correlation_id or cause_of(message):
         yield _lineage(message)
 
 
@@ -49,10 +50,10 @@ def _failed_attempts(message: Message) -> Section:
 
 def _lineage(message: Message) -> Section:
     """What caused it, what it caused, and what else belongs to the same thing."""
-    cause = str(message.headers.get("causation_id", ""))
-    related = {str(m.id): m for m in _correlated(message.correlation_id)} if message.correlation_id else {}
+    cause = cause_of(message)
+    related = {m.id: m for m in _correlated(message.correlation_id)} if message.correlation_id else {}
     if cause and cause not in related:
-        related = {str(m.id): m for m in _messages().filter(id=cause)} | related
+        related = {m.id: m for m in _messages().filter(id=cause)} | related
     rows = [_row(m, _relation(message, m)) for m in related.values()]
     return Section(_("Lineage"), table(_headers(), rows, empty=_("The message that caused it is gone.")))
 
@@ -61,9 +62,9 @@ def _relation(message: Message, other: Message) -> str:
     """What another message is to this one."""
     if other.id == message.id:
         return _("this message")
-    if str(other.id) == message.headers.get("causation_id"):
+    if other.id == cause_of(message):
         return _("caused it")
-    return _("caused by it") if other.headers.get("causation_id") == str(message.id) else ""
+    return _("caused by it") if cause_of(other) == message.id else ""
 
 
 def _headers() -> list[str]:

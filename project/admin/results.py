@@ -16,9 +16,9 @@ from django_celery_results import admin as _results  # noqa: F401  (registers it
 from django_celery_results.models import GroupResult, TaskResult
 
 from outbox.admin.base import ConsoleAdmin, ReadOnlyMixin, shown
+from outbox.admin.ids import uuid_of
 from outbox.admin.json_view import pretty_json
 from outbox.admin.links import Link, flower_links
-from outbox.admin.message_filters import uuid_of
 from outbox.admin.rendering import code, distance, label, long_text, moment
 from outbox.models import Message
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from project.stack import RunInfo, background_stack, running
+from project.stack import RunInfo, background_stack, remove_state, running
 
 
 @contextmanager
@@ -37,7 +36,4 @@ def _temporary_directory() -> Iterator[Path]:
     try:
         yield directory
     finally:
-        servers = directory / "servers"
-        if servers.is_symlink():  # root's servers may keep their data elsewhere
-            shutil.rmtree(servers.resolve(), ignore_errors=True)
-        shutil.rmtree(directory)
+        remove_state(directory)

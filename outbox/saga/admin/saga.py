@@ -12,8 +12,8 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
 from outbox.admin.base import ConsoleAdmin, ReadOnlyMixin, shown
+from outbox.admin.ids import uuid_of
 from outbox.admin.links import Link, links_of_correlation
-from outbox.admin.message_filters import uuid_of
 from outbox.admin.message_sections import messages_url
 from outbox.admin.rendering import NOTHING, Section, anchor, code, distance, long_text, moment, shortened
 from outbox.conf import conf

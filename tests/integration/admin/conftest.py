@@ -36,7 +36,9 @@ def reader_with(reader: User) -> Callable[..., User]:
     def grant(*names: str) -> User:
         for name in names:
             app, codename = name.split(".")
-            reader.user_permissions.add(Permission.objects.get(content_type__app_label=app, codename=codename))
+            reader.user_permissions.add(
+                Permission.objects.get(content_type__app_label=app, codename=codename)
+            )
         return User.objects.get(pk=reader.pk)
 
     return grant

@@ -28,9 +28,18 @@ def states() -> dict[str, dict[str, Any]]:
     return {
         "pending": {},
         "retrying": {"attempts": 3, "last_error": "SMTPServerDisconnected: gone"},
-        "processing": {"status": "processing", "lock_id": uuid4(), "locked_until": now + timedelta(minutes=1)},
+        "processing": {
+            "status": "processing",
+            "lock_id": uuid4(),
+            "locked_until": now + timedelta(minutes=1),
+        },
         "unconsumed": {**sent, "locked_until": now + timedelta(minutes=1)},
-        "running": {**sent, "started_at": now, "lock_id": uuid4(), "locked_until": now + timedelta(minutes=1)},
+        "running": {
+            **sent,
+            "started_at": now,
+            "lock_id": uuid4(),
+            "locked_until": now + timedelta(minutes=1),
+        },
         "consumed": {**sent, "consumed_at": now},
         "dead": {"status": "failed", "attempts": 8, "last_error": "KeyError: 'order_id'"},
         "discarded": {"status": "failed", "attempts": 8, "discarded_at": now},

@@ -104,7 +104,12 @@ def test_lineage(as_, reader):
         for other in (cause, effect, cousin)
     }
     assert all(lines.values())
-    assert page.index("caused it") < page.index(url(cause)) < page.index("caused by it") < page.index(url(effect))
+    assert (
+        page.index("caused it")
+        < page.index(url(cause))
+        < page.index("caused by it")
+        < page.index(url(effect))
+    )
     assert url(stranger) not in page
 
 
@@ -121,7 +126,10 @@ def test_messages_are_never_edited_or_deleted(as_, superuser):
     browser = as_(superuser)
     assert browser.post(url(made), {"type": "x", "_save": "Save"}).status_code == 403
     assert browser.post(url(made, "delete"), {"post": "yes"}).status_code == 403
-    browser.post("/admin/outbox/message/", {"action": "delete_selected", "_selected_action": made.pk, "post": "yes", "index": 0})
+    browser.post(
+        "/admin/outbox/message/",
+        {"action": "delete_selected", "_selected_action": made.pk, "post": "yes", "index": 0},
+    )
     again = Message.objects.get(pk=made.pk)
     assert (again.type, again.status) == (made.type, "failed")
 

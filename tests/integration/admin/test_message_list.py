@@ -29,7 +29,15 @@ def test_shows_every_state(as_, reader):
     for state in states():
         message(state)
     page = as_(reader).get(LIST).content.decode()
-    for word in ("Pending", "Processing", "Sent · unconsumed", "Sent · running", "Sent", "Failed", "Discarded"):
+    for word in (
+        "Pending",
+        "Processing",
+        "Sent · unconsumed",
+        "Sent · running",
+        "Sent",
+        "Failed",
+        "Discarded",
+    ):
         assert f"\n{word}\n" in page or f">{word}<" in page.replace("\n", ""), word
 
 
@@ -86,7 +94,9 @@ def test_filters_by_age(as_, reader):
 def test_searches(as_, reader):
     """By id, correlation id, type, and words of the error, each alone."""
     message()
-    wanted = message("dead", type="orders.order_shipped", correlation_id="A-17", last_error="Disk FULL on host seven")
+    wanted = message(
+        "dead", type="orders.order_shipped", correlation_id="A-17", last_error="Disk FULL on host seven"
+    )
     for term in (str(wanted.id), wanted.id.hex, "A-17", "order_shipped", "full seven"):
         assert listed(as_(reader).get(LIST, {"q": term})) == {wanted}, term
     assert not listed(as_(reader).get(LIST, {"q": "full eight"}))
@@ -113,7 +123,9 @@ def test_never_counts_a_huge_table(transactional_db, as_, reader):
         cursor.execute("ANALYZE outbox_message")
     browser = as_(reader)
     for query, words in ({}, f"about {rows}"), ({"state": "dead"}, f"the first {MOST_COUNTED}"):
-        with CaptureQueriesContext(connection, ) as captured:
+        with CaptureQueriesContext(
+            connection,
+        ) as captured:
             page = browser.get(LIST, query).content.decode()
         counts = [q["sql"] for q in captured if "COUNT(*)" in q["sql"] and "outbox_message" in q["sql"]]
         assert all(f"LIMIT {MOST_COUNTED}" in sql for sql in counts), counts
@@ -134,5 +146,7 @@ def test_the_contents_are_not_read_for_the_list(as_, reader):
 def test_latest_first(as_, reader):
     """The message written last is on top."""
     made = [message() for _ in range(3)]
-    Message.objects.update(attempts=F("attempts") + 1)  # an update moves a row, and must not move it in the list
+    Message.objects.update(
+        attempts=F("attempts") + 1
+    )  # an update moves a row, and must not move it in the list
     assert list(as_(reader).get(LIST).context["cl"].result_list) == made[::-1]

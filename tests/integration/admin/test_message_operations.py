@@ -158,7 +158,11 @@ class TestDiscarding:
 def test_the_page_offers_what_applies(as_, operator):
     """A pending message can be sent now, a dead one redriven or discarded, a consumed one nothing."""
     offers = {
-        state: [o.name for o in OPERATIONS if on(made, o.name) in as_(operator).get(f"{LIST}{made.pk}/change/").content.decode()]
+        state: [
+            o.name
+            for o in OPERATIONS
+            if on(made, o.name) in as_(operator).get(f"{LIST}{made.pk}/change/").content.decode()
+        ]
         for state in ("pending", "dead", "consumed", "discarded", "processing")
         for made in [message(state)]
     }
@@ -182,7 +186,9 @@ def test_too_many_at_once_are_refused(as_, operator):
 
 def test_nonsense_selections_are_refused_kindly(as_, operator):
     """What is no id leads back to the list with a word about it."""
-    response = as_(operator).post(LIST, {"action": "redrive", "_selected_action": "x", "index": 0}, follow=True)
+    response = as_(operator).post(
+        LIST, {"action": "redrive", "_selected_action": "x", "index": 0}, follow=True
+    )
     assert "not understood" in said(response)[0]
 
 

@@ -11,7 +11,7 @@ from pytest_django import Settings
 
 from orders.models import Order
 from tests.harness import shop
-from tests.integration.api.conftest import Api, problem
+from tests.integration.api.conftest import Api, api_of, problem
 
 
 @pytest.mark.parametrize("debug", [True, False])
@@ -64,6 +64,30 @@ def test_a_crash_tells_nothing_of_the_inside(
     assert told["code"] == "internal_error"
     assert "relation" not in json.dumps(told)
     assert "relation" in caplog.text
+
+
+def test_a_body_that_is_too_big(api: Api) -> None:
+    """413: no order is that long."""
+    assert problem(api.place({"lines": "x" * 3_000_000}), 413)["code"] == "too_big"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_database_that_does_not_answer_in_time(transactional_db: None) -> None:
+    """503 with Retry-After: whoever asks again later may have more luck. Here a lock is held for too long."""
+    api = api_of("ada")
+    other = connection.copy()
+    with connection.cursor() as cursor, other.cursor() as holder:
+        holder.execute("BEGIN; LOCK TABLE orders_product")
+        cursor.execute("SET lock_timeout = '50ms'")
+        try:
+            response = api.get("/products")
+        finally:
+            cursor.execute("RESET lock_timeout")
+            holder.execute("ROLLBACK")
+    other.close()
+
+    assert problem(response, 503)["code"] == "unavailable"
+    assert int(response.headers["Retry-After"]) > 0
 
 
 def test_the_description_is_openapi_3_1_and_knows_problems() -> None:

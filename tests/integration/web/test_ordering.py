@@ -86,7 +86,7 @@ def test_two_clicks_at_once_make_one_order_and_both_see_it(transactional_db: Non
     def click(_: int) -> Any:
         try:
             client = Client()
-            client.cookies = browser.client.cookies.copy()
+            client.cookies.update(browser.client.cookies)
             together.wait(20)
             return client.post("/", form)
         finally:
