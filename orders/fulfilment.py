@@ -15,30 +15,21 @@ from orders.services.status import change_status
 from orders.steps import inventory, payment, shipping
 from outbox.api import RetryPolicy, publish
 from outbox.saga.api import SagaDefinition, Step, local, register, remote
-from outbox.saga.models import SagaStep
 
 FEW_MINUTES = RetryPolicy(max_attempts=10, initial=1.0, factor=2.0, cap=60.0, jitter=0.2)
-OUR_FAULT = "Something went wrong on our side."
 
 
-def _cancelling(saga_id: UUID, key: str, reason: str) -> None:
-    change_status(key, Order.Status.CANCELLING, reason=_for_customers(saga_id, reason))
+def _cancelling(_: UUID, key: str, reason: str) -> None:
+    change_status(key, Order.Status.CANCELLING, reason=reason)
 
 
-def _cancelled(saga_id: UUID, key: str, reason: str) -> None:
-    told = _for_customers(saga_id, reason)
-    order = change_status(key, Order.Status.CANCELLED, reason=told)
-    publish(OrderCancelled(order.id, told))
+def _cancelled(_: UUID, key: str, reason: str) -> None:
+    order = change_status(key, Order.Status.CANCELLED, reason=reason)
+    publish(OrderCancelled(order.id, reason))
 
 
-def _needs_attention(_: UUID, key: str, reason: str) -> None:
-    change_status(key, Order.Status.NEEDS_ATTENTION, reason=reason)
-
-
-def _for_customers(saga_id: UUID, reason: str) -> str:
-    """An error that has no words for customers is told by its own text, which is for operators: not in letters."""
-    is_technical = SagaStep.objects.filter(saga_id=saga_id, last_error=reason).exists()
-    return OUR_FAULT if is_technical else reason
+def _needs_attention(_: UUID, key: str, __: str) -> None:
+    change_status(key, Order.Status.NEEDS_ATTENTION)  # why is for operators, and stands with the saga
 
 
 fulfilment = register(
@@ -75,6 +66,7 @@ fulfilment = register(
             ),
         ],
         deadline=24 * 3600.0,
+        unexplained="Something went wrong on our side.",
         on_compensating=_cancelling,
         on_compensated=_cancelled,
         on_parked=_needs_attention,

@@ -67,12 +67,16 @@ TEMPLATES = [
 
 # --- Data ------------------------------------------------------------------------------------------------------
 DATABASES = {"default": env.db_url("DATABASE_URL", default="postgres://todoke@127.0.0.1:5432/todoke")}
+POOL_SIZE = env.int("DATABASE_POOL_SIZE", default=0)
 DATABASES["default"].update(
-    CONN_MAX_AGE=env.int("DATABASE_CONN_MAX_AGE", default=60),
+    # The web process serves each request in a thread of its own: connections outlive it only in a pool.
+    CONN_MAX_AGE=0 if POOL_SIZE else env.int("DATABASE_CONN_MAX_AGE", default=60),
     CONN_HEALTH_CHECKS=True,
     # A statement that hangs on a dead connection would outlive its lease: the server ends it instead.
     OPTIONS={"connect_timeout": 5, "keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3},
 )
+if POOL_SIZE:
+    DATABASES["default"]["OPTIONS"]["pool"] = {"min_size": 1, "max_size": POOL_SIZE, "timeout": 5.0}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # --- People ----------------------------------------------------------------------------------------------------

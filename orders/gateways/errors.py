@@ -17,7 +17,7 @@ class GatewayError(Exception):
     """A call to an outside service did not end well."""
 
 
-class GatewayUnavailable(GatewayError):  # noqa: N818 - named for what is the matter
+class GatewayUnavailable(GatewayError):
     """The service gave no usable answer. Try again with the same idempotency key.
 
     ``may_have_happened`` is False when the service surely did not act: the connection was refused or never
@@ -40,7 +40,7 @@ class GatewayUnavailable(GatewayError):  # noqa: N818 - named for what is the ma
         return _unavailable, (str(self), self.may_have_happened)
 
 
-class GatewayRefused(GatewayError):  # noqa: N818 - named for what is the matter
+class GatewayRefused(GatewayError):
     """The service will never do this; the same request gets the same answer. Nothing happened.
 
     ``code`` is for programs, ``message`` is written for the customer and may be shown.
@@ -68,7 +68,7 @@ class ShipmentRefused(GatewayRefused):
     """The carrier does not take this shipment."""
 
 
-class GatewayMisused(GatewayError):  # noqa: N818 - named for what is the matter
+class GatewayMisused(GatewayError):
     """The service rejected the request itself: a bug or a wrong setting on our side. Nothing happened.
 
     Trying again does not help and the text is not for customers. ``status`` is the HTTP status, None when the

@@ -1,0 +1,1 @@
+"""The shop's pages, for customers at a browser."""

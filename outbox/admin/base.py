@@ -61,6 +61,7 @@ class ConsoleAdmin(OperationsMixin, ModelAdmin):
     list_filter_sheet = True
     list_disable_select_all = True
     change_form_template = "admin/console/change_form.html"
+    object_history_template = "admin/console/object_history.html"
     compressed_fields = True
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ConsoleList]:  # noqa: ARG002
@@ -68,10 +69,10 @@ class ConsoleAdmin(OperationsMixin, ModelAdmin):
         return ConsoleList
 
     def get_readonly_fields(self, request: HttpRequest, obj: Model | None = None) -> Sequence[Any]:
-        """Of a row that nobody may change: everything."""
-        if obj is None or self.has_change_permission(request, obj):
+        """Of a row that nobody may change: everything, also what is no column."""
+        if obj is None or not self.fieldsets or self.has_change_permission(request, obj):
             return self.readonly_fields or ()
-        return flatten_fieldsets(self.get_fieldsets(request, obj))
+        return flatten_fieldsets(self.fieldsets)
 
     def changeform_view(
         self,

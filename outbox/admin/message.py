@@ -84,14 +84,14 @@ class MessageAdmin(ConsoleAdmin):
             return NOTHING
         return message.consumer or _("every subscriber")
 
-    @admin.display(description=gettext_lazy("next attempt"))
+    @admin.display(description=gettext_lazy("next"))
     def next_attempt(self, message: Message) -> str:
         """When something happens to it by itself."""
         if message.status == Status.PENDING:
             return due(message.next_attempt_at, _("in %s"), _("due for %s"))
         if message.status == Status.SENT and not message.started_at:
-            return due(message.locked_until, _("resent in %s"), _("resend due for %s"))
-        return due(message.locked_until, _("leased for %s"), _("lease over for %s"))
+            return due(message.locked_until, _("resend in %s"), _("resend due"))
+        return due(message.locked_until, _("leased for %s"), _("lease over"))
 
     @admin.display(description=gettext_lazy("correlation id"))
     def correlation(self, message: Message) -> str:

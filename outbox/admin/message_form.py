@@ -32,7 +32,9 @@ class SuggestingInput(UnfoldAdminTextInputWidget):
 
 
 class PayloadField(forms.CharField):
-    """A JSON object."""
+    """A JSON object; one without members is an object, too."""
+
+    empty_values = (None, "")
 
     def to_python(self, value: Any) -> Any:
         """The object that was typed."""

@@ -14,6 +14,7 @@ from django.utils.translation import ngettext_lazy
 from outbox import redrive
 from outbox.admin.operations import Operation, Outcome, note
 from outbox.conf import conf
+from outbox.database import atomic
 from outbox.models import Message, Status
 
 if TYPE_CHECKING:
@@ -32,9 +33,10 @@ def _perform(
     else holds right now is not waited for: it is just leaving the state.
     """
     rows = Message.objects.using(conf().DATABASE).filter(state, id__in=ids).only("id", "type")
-    held = list(rows.select_for_update(skip_locked=True))
-    change([message.id for message in held], reason)
-    note(user, held, said % {"reason": reason})
+    with atomic():
+        held = list(rows.select_for_update(skip_locked=True))
+        change([message.id for message in held], reason)
+        note(user, held, said % {"reason": reason})
     return Outcome(len(held), len(ids) - len(held))
 
 

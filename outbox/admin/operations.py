@@ -1,7 +1,8 @@
 """What people do to rows, each a declared operation: permitted, with a reason where needed, and audited.
 
 The audit entry is a ``LogEntry`` of Django's admin, written in the transaction of the change, so that an
-object's history says who did what, and why.
+object's history says who did what, and why. (Where ``OUTBOX["DATABASE"]`` is not the admin's database, there are
+two transactions, and the entry is committed last.)
 """
 
 from __future__ import annotations

@@ -73,11 +73,11 @@ def distance(at: datetime | None) -> SafeString:
 
 
 def due(at: datetime | None, ahead: str, past: str) -> SafeString:
-    """The distance to a time, in words for either side of it, each with ``%s``; the instant on hover."""
+    """The distance to a time, in words for either side of it, where ``%s`` stands for it; the instant on hover."""
     if at is None:
         return SafeString(NOTHING)
     seconds = (at - timezone.now()).total_seconds()
-    return _time(at, (ahead if seconds > 0 else past) % duration(abs(seconds)))
+    return _time(at, (ahead if seconds > 0 else past).replace("%s", duration(abs(seconds))))
 
 
 def duration(seconds: float) -> str:

@@ -127,6 +127,8 @@ class SagaDefinition:
         name: such as ``orders.fulfilment``; tasks are called ``orders.<step>.<function>``.
         steps: in their order.
         deadline: seconds after which the watchdog compensates (before the pivot) or parks the saga.
+        unexplained: the reason of a saga that compensates because of an error without words for people (its
+            ``public_reason``); the error itself stands with the step.
         on_compensating, on_completed, on_compensated, on_parked: called with saga id, key and reason, in the
             transaction of the transition.
         version: raised when steps change in a way that running sagas would notice.
@@ -135,6 +137,7 @@ class SagaDefinition:
     name: str
     steps: Sequence[Step]
     deadline: float = 24 * 3600.0
+    unexplained: str = "An error occurred."
     on_compensating: Hook = _nothing
     on_completed: Hook = _nothing
     on_compensated: Hook = _nothing

@@ -90,7 +90,7 @@ def fail(t: Turn, row: SagaStep, step: Step, error: Exception) -> float | None:
     nothing_happened = refused or step.operation(row.direction).is_local
     _end(t, row, Status.FAILED if nothing_happened else Status.UNKNOWN, last_error=describe(error))
     t.note("failed" if nothing_happened else "given up", row, describe(error))
-    _turn_back(t, row, t.saga.reason if called_off else reason_of(error))
+    _turn_back(t, row, error)
     return None
 
 
@@ -115,7 +115,7 @@ def call_off_saga(t: Turn, reason: str) -> bool:
 
 def park(t: Turn, reason: str) -> None:
     """Wait for a person: nothing more happens by itself."""
-    t.update(status=Saga.Status.NEEDS_ATTENTION, reason=reason)
+    t.update(status=Saga.Status.NEEDS_ATTENTION, attention=reason)
     t.note("parked", detail=reason)
     t.definition.on_parked(t.saga.id, t.saga.key, reason)
 
@@ -123,22 +123,19 @@ def park(t: Turn, reason: str) -> None:
 def resume(t: Turn, row: SagaStep) -> None:
     """Try a parked saga's step again, with a fresh set of attempts and the same idempotency key."""
     going_back = row.direction == "compensation"
-    t.update(status=Saga.Status.COMPENSATING if going_back else Saga.Status.RUNNING)
+    t.update(status=Saga.Status.COMPENSATING if going_back else Saga.Status.RUNNING, attention="")
     t.change(row, status=Status.SCHEDULED, attempt=0, ended_at=None, locked_until=None)
     rearm(row.message_id, 0, "")
 
 
-def reason_of(error: Exception) -> str:
-    """Why, in words for a customer where the error carries some (``public_reason``)."""
-    return str(getattr(error, "public_reason", "") or describe(error))
-
-
-def _turn_back(t: Turn, row: SagaStep, reason: str) -> None:
+def _turn_back(t: Turn, row: SagaStep, error: Exception) -> None:
     """A step has ended without success."""
     if row.direction == "compensation" or _past_pivot(t, t.steps()):
-        park(t, reason)
+        park(t, describe(error))
+    elif t.saga.cancel_requested:
+        _compensate(t, t.saga.reason)
     else:
-        _compensate(t, reason)
+        _compensate(t, str(getattr(error, "public_reason", "")) or t.definition.unexplained)
 
 
 def _compensate(t: Turn, reason: str) -> None:

@@ -13,12 +13,15 @@ from outbox.saga.turn import Turn, turn
 def cancel(saga_id: UUID, *, actor: str, reason: str) -> None:
     """Call a saga off: what was done is compensated in reverse order.
 
-    A step that is at work right now ends first. Joins the caller's transaction, if there is one.
+    A step that is at work right now ends first. One that is being called off already stays as it is. Joins the
+    caller's transaction, if there is one.
 
     Raises:
         SagaRefused: the pivot is done, or the saga is not running; nothing was changed.
     """
     with turn(saga_id, actor) as t:
+        if t is not None and (t.saga.cancel_requested or t.saga.status == Saga.Status.COMPENSATING):
+            return
         if t is None or not engine.call_off_saga(t, reason):
             raise SagaRefused("It can no longer be cancelled.")
 

@@ -64,7 +64,8 @@ def _sandbox(state: StateDir, port: int) -> Service:
 
 def _web(port: int) -> Service:
     """Django has no lifespan protocol: `asginl` is ASGI without it."""
-    return Service("web", _granian("asginl", "project.asgi:application", port), _healthy(port))
+    argv = _granian("asginl", "project.asgi:application", port)
+    return Service("web", argv, _healthy(port), {"DATABASE_POOL_SIZE": "10"})
 
 
 def _worker() -> Service:

@@ -89,7 +89,7 @@ def test_duplicates_and_forgeries_do_nothing(sandbox: SandboxClient, platform: P
     placed = order()
     platform.worker()
     transport = CeleryTransport()
-    stranger = Celery(broker=django_settings.BROKER_URL)
+    stranger = Celery(broker=django_settings.BROKER_URL, set_as_current=False)
     for _ in range(20):
         claim = claims.claim(100)
         for _ in range(3):

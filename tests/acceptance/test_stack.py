@@ -125,4 +125,6 @@ def test_sigterm_stops_everything_and_leaves_no_process(up: Process, info: RunIn
     family = [psutil.Process(up.popen.pid), *up.children()]
     os.kill(up.popen.pid, signal.SIGTERM)
     assert up.popen.wait(60) == 0
-    wait_until(lambda: not any(p.is_running() and p.status() != "zombie" for p in family), "every process to be gone")
+    wait_until(
+        lambda: not any(p.is_running() and p.status() != "zombie" for p in family), "every process to be gone"
+    )

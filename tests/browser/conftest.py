@@ -39,7 +39,7 @@ class Site:
     platform: Platform
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
     """Chromium, where it is installed; REQUIRE_BROWSER makes its absence an error."""
     path = next((found for name in NAMES if (found := shutil.which(name))), None)
@@ -59,7 +59,10 @@ def browser() -> Iterator[Browser]:
 def site(platform: Platform, settings) -> Iterator[Site]:
     """Web, workers, beat and sandbox, with a customer, an operator and something to buy."""
     with platform.sandbox() as sandbox:
-        settings.SANDBOX_URL, settings.SANDBOX_TOKEN = platform.env["SANDBOX_URL"], platform.env["SANDBOX_TOKEN"]
+        settings.SANDBOX_URL, settings.SANDBOX_TOKEN = (
+            platform.env["SANDBOX_URL"],
+            platform.env["SANDBOX_TOKEN"],
+        )
         port = free_port()
         argv = ("granian", "--interface", "asgi", "project.asgi:application", "--host", "127.0.0.1")
         platform.start("web", *argv, "--port", str(port))

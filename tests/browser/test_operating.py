@@ -29,7 +29,9 @@ def test_an_operator_finds_a_failed_message_redrives_it_and_sees_it_consumed(pag
     if confirm.count():
         confirm.first.click()
     wait_until(
-        lambda: Message.objects.get(pk=message_id).consumed_at is not None, "the message to be consumed", timeout=30
+        lambda: Message.objects.get(pk=message_id).consumed_at is not None,
+        "the message to be consumed",
+        timeout=30,
     )
     page.goto(f"{site.url}/admin/outbox/message/{message_id}/change/")
     expect(page.get_by_text("Sent").first).to_be_visible(timeout=PATIENCE)

@@ -20,7 +20,9 @@ from project.logs import PeriodicTasks
         ("outbox.relay", logging.INFO, "outbox.dispatch", True),
     ],
 )
-def test_only_the_periodic_tasks_routine_is_left_out(name: str, level: int, message: str, shown: bool) -> None:
+def test_only_the_periodic_tasks_routine_is_left_out(
+    name: str, level: int, message: str, shown: bool
+) -> None:
     """What says every few seconds that nothing happened is not shown; errors and all else are."""
     record = logging.LogRecord(name, level, "", 0, message, None, None)
     assert PeriodicTasks().filter(record) is shown

@@ -14,7 +14,7 @@ As = Callable[[User], Client]
 @pytest.fixture
 def superuser(db: None) -> User:
     """Who may do everything."""
-    return User.objects.create_superuser("root", "root@example.org", "secret")
+    return User.objects.create_superuser("root")
 
 
 @pytest.fixture
@@ -57,6 +57,6 @@ def as_() -> As:
 
 
 def _member(name: str, group: str) -> User:
-    user = User.objects.create_user(name, f"{name}@example.org", "secret", is_staff=True)
+    user = User.objects.create_user(name, is_staff=True)
     user.groups.add(Group.objects.get(name=group))
     return user

@@ -57,6 +57,8 @@ class World:
 class Refusal(Exception):
     """A step's final no."""
 
+    public_reason = "No, thank you."
+
 
 WORLD = World()
 TWICE = RetryPolicy(max_attempts=2, initial=1, jitter=0)

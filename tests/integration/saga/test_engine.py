@@ -84,7 +84,7 @@ def test_a_refusal_undoes_what_was_done_in_reverse(
     run_to_the_end()
     assert world.names == calls
     assert status(saga) == "compensated"
-    assert world.ended == [("compensated", "Refusal: no")]
+    assert world.ended == [("compensated", "No, thank you.")]
     assert findings() == []
 
 
