@@ -49,10 +49,14 @@ def code(text: str) -> SafeString:
 
 
 def shortened(text: str, length: int = 80) -> SafeString:
-    """A text on one line of at most so many characters; the whole of it on hover."""
+    """The beginning of a text, at most so many characters; the whole of it on hover."""
     if not text:
         return SafeString(NOTHING)
-    return format_html('<span title="{}">{}</span>', text, Truncator(" ".join(text.split())).chars(length))
+    return format_html(
+        '<span class="console-short" title="{}">{}</span>',
+        text,
+        Truncator(" ".join(text.split())).chars(length),
+    )
 
 
 def long_text(text: str) -> SafeString:

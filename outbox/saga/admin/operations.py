@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
 from django.db import transaction
 from django.utils.translation import gettext_lazy as _
@@ -13,7 +14,7 @@ from django.utils.translation import ngettext_lazy
 from outbox.admin.operations import Operation, Outcome, note
 from outbox.conf import conf
 from outbox.saga import operations
-from outbox.saga.exceptions import SagaError
+from outbox.saga.exceptions import SagaError, SagaRefused
 from outbox.saga.models import Saga
 
 if TYPE_CHECKING:
@@ -36,6 +37,18 @@ def _perform(change: Callable[..., None], said: str, user: User, ids: Sequence[A
     return Outcome(len(ids) - len(refusals), len(refusals), tuple(refusals))
 
 
+def _cancel(saga_id: UUID, *, actor: str, reason: str) -> None:
+    """Call a saga off, unless somebody has: a second entry in the audit would claim what the first one did.
+
+    Raises:
+        SagaRefused: it is being called off, or it can no longer be; nothing was changed.
+    """
+    saga = Saga.objects.using(conf().DATABASE).select_for_update().get(pk=saga_id)
+    if saga.cancel_requested or saga.status == Saga.Status.COMPENSATING:
+        raise SagaRefused("It is being called off already.")
+    operations.cancel(saga_id, actor=actor, reason=reason)
+
+
 RESUME = Operation(
     name="resume",
     label=_("Resume"),
@@ -56,7 +69,7 @@ CANCEL = Operation(
     name="cancel",
     label=_("Cancel saga"),
     permission="saga.operate_saga",
-    perform=partial(_perform, operations.cancel, "Cancelled: %(reason)s"),
+    perform=partial(_perform, _cancel, "Cancelled: %(reason)s"),
     applies=lambda saga: saga.status == Saga.Status.RUNNING and not saga.cancel_requested,
     question=ngettext_lazy("Cancel %(count)d saga?", "Cancel %(count)d sagas?", "count"),
     explanation=_(

@@ -29,6 +29,7 @@ FACTS = (
     ("works_on", "version"),
     ("started", "identity"),
     ("ended", "deadline"),
+    "needs",
     "why",
 )
 
@@ -38,17 +39,17 @@ class SagaAdmin(ReadOnlyMixin, ConsoleAdmin):
     """Sagas, for operators."""
 
     operations = OPERATIONS
-    list_display = ("definition", "key", "state", "current_step", "age", "short_reason")
+    list_display = ("definition", "key", "state", "current_step", "age", "in_short")
     list_filter = (StateFilter, DefinitionFilter)
-    search_fields = ("id", "key", "reason")
+    search_fields = ("id", "key", "reason", "attention")
     search_help_text = _("Id, key or reason")
     sortable_by = ()  # any other order than the key's would sort the whole table
     fieldsets = ((None, {"fields": FACTS}),)
 
     identity = shown("id", _("id"), lambda id_: code(str(id_)))
     works_on = shown("key", _("key"), lambda key: anchor(messages_url(key), key))
+    needs = shown("attention", _("needs attention"), long_text)
     why = shown("reason", _("reason"), long_text)
-    short_reason = shown("reason", _("reason"), shortened)
     age = shown("started_at", _("started"), distance)
     started = shown("started_at", _("started at"), moment)
     deadline = shown("deadline_at", _("deadline at"), moment)
@@ -58,6 +59,11 @@ class SagaAdmin(ReadOnlyMixin, ConsoleAdmin):
     def state(self, saga: Saga) -> SafeString:
         """Its state in colour."""
         return saga_label(saga)
+
+    @admin.display(description=_("why"))
+    def in_short(self, saga: Saga) -> SafeString:
+        """Why it needs a person; else why it compensates."""
+        return shortened(saga.attention or saga.reason)
 
     @admin.display(description=_("current step"))
     def current_step(self, saga: Saga) -> str:
@@ -86,7 +92,8 @@ class SagaAdmin(ReadOnlyMixin, ConsoleAdmin):
             of_key = Q(definition__in=registry.names(), key__in=[term, str(id_)])  # as the index has them
             return queryset.filter(of_key | Q(id=id_)), False
         for word in term.split():
-            queryset = queryset.filter(Q(reason__icontains=word) | Q(key=word))
+            in_words = Q(reason__icontains=word) | Q(attention__icontains=word)
+            queryset = queryset.filter(in_words | Q(key=word))
         return queryset, False
 
     def links(self, request: HttpRequest, obj: Saga) -> Iterable[Link]:

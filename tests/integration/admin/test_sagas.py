@@ -163,6 +163,26 @@ class TestOperating:
         assert "No saga 'legacy.saga'" in said(response)[-1]
 
 
+def test_a_saga_is_called_off_once(as_, operator):
+    """The second of two operators is told, and the audit names the first one only."""
+    made = saga()
+    Saga.objects.filter(pk=made.pk).update(cancel_requested=True, reason="The first one's reason.")
+    response = as_(operator).post(url(made, "operate/cancel"), REASON, follow=True)
+    assert "called off already" in said(response)[-1]
+    assert state(made)["reason"] == "The first one's reason."
+    assert not LogEntry.objects.exists()
+
+
+def test_says_why_it_needs_attention_and_why_it_compensated(as_, reader):
+    """Both are there, and the more urgent one is in the list."""
+    made = parked_saga()
+    Saga.objects.filter(pk=made.pk).update(reason="The card was declined.")
+    page = as_(reader).get(url(made)).content.decode()
+    assert "The card was declined." in page
+    assert "The message of inventory failed." in page
+    assert "The message of inventory failed." in as_(reader).get(LIST).content.decode()
+
+
 def test_a_resumed_saga_goes_on(as_, operator):
     """Its step has a message that is due again."""
     made = parked_saga()
