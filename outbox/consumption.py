@@ -135,14 +135,16 @@ def reschedule(
     return execute(RESCHEDULE, params) == 1
 
 
-def rearm(message_id: UUID, delay: float, error: str, *, worker: str = "") -> None:
+def rearm(message_id: UUID, delay: float, error: str, *, worker: str = "") -> bool:
     """Make a message due again in ``delay`` seconds, consumed or not: the same id, a further attempt.
 
-    The caller holds the fence (a saga's step, a task's own lease) and says so in the same transaction.
+    The caller holds the fence (a saga's step, a task's own lease) and says so in the same transaction. Returns
+    ``False`` when there is no such message any more: discarded, or deleted.
     """
     rows = fetch(REARM, [delay, error, message_id])
     if rows and error:
         execute(NOTE_ATTEMPT, [message_id, rows[0][0], error, worker])
+    return bool(rows)
 
 
 def call_off(message_id: UUID, reason: str) -> bool:

@@ -52,7 +52,11 @@ def logging_config(*, level: str, json: bool) -> dict[str, Any]:
     renderer: Any = (
         structlog.processors.JSONRenderer()
         if json
-        else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), pad_event_to=0)
+        else structlog.dev.ConsoleRenderer(
+            colors=sys.stderr.isatty(),
+            pad_event_to=0,
+            exception_formatter=structlog.dev.plain_traceback,  # no local variables: they hold secrets
+        )
     )
     formatter = {
         "()": structlog.stdlib.ProcessorFormatter,

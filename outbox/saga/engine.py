@@ -124,8 +124,12 @@ def resume(t: Turn, row: SagaStep) -> None:
     """Try a parked saga's step again, with a fresh set of attempts and the same idempotency key."""
     going_back = row.direction == "compensation"
     t.update(status=Saga.Status.COMPENSATING if going_back else Saga.Status.RUNNING, attention="")
-    t.change(row, status=Status.SCHEDULED, attempt=0, ended_at=None, locked_until=None)
-    rearm(row.message_id, 0, "")
+    message_id = row.message_id
+    if not rearm(message_id, 0, ""):  # discarded or deleted meanwhile
+        message_id = t.command(t.definition.by_name[row.name], row.direction)
+    t.change(
+        row, status=Status.SCHEDULED, attempt=0, ended_at=None, locked_until=None, message_id=message_id
+    )
 
 
 def _turn_back(t: Turn, row: SagaStep, error: Exception) -> None:

@@ -45,8 +45,19 @@ class Turn:
 
     def schedule(self, step: Step, direction: str) -> SagaStep:
         """Reach a step: its row and its command."""
+        return _steps().create(
+            saga=self.saga,
+            name=step.name,
+            direction=direction,
+            position=self.definition.position(step),
+            message_id=self.command(step, direction),
+        )
+
+    def command(self, step: Step, direction: str) -> UUID:
+        """Write a step's command; returns the message's id, which is also its task's."""
+        task = self.definition.task_name(step, direction)
         message = build(
-            task := self.definition.task_name(step, direction),
+            task,
             {"saga": str(self.saga.id), "key": self.saga.key},
             consumer=task,
             id=uuid7(),
@@ -54,14 +65,7 @@ class Turn:
             correlation_id=self.saga.key,
         )
         self._messages.append(message)
-        row = _steps().create(
-            saga=self.saga,
-            name=step.name,
-            direction=direction,
-            position=self.definition.position(step),
-            message_id=message.id,
-        )
-        return row
+        return message.id
 
     def change(self, row: SagaStep, **values: Any) -> None:
         """Change a step's row. The caller has checked its state under the saga's lock."""

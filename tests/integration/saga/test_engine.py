@@ -246,6 +246,16 @@ def test_a_step_whose_message_was_discarded_is_parked(saga: Saga) -> None:
     assert status(saga) == "needs_attention"
 
 
+def test_resuming_a_step_whose_message_was_discarded_writes_a_new_one(saga: Saga, world: World) -> None:
+    """There is no dead end: a person's resume brings the saga on, with or without the old message."""
+    Message.objects.update(status="failed", discarded_at=Now(), last_error="discarded")
+    SagaStep.objects.update(scheduled_at=Now() - timedelta(hours=1))
+    sweep()
+    resume(saga.id, actor="olga", reason="discarded by mistake")
+    run_to_the_end()
+    assert status(saga) == "completed"
+
+
 def test_the_audit_sees_a_saga_that_hangs(saga: Saga) -> None:
     """Not vacuous: an invariant broken on purpose is found."""
     Message.objects.all().delete()
