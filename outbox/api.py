@@ -9,7 +9,6 @@ from outbox.events import event
 from outbox.exceptions import (
     BrokerUnavailable,
     InvalidSetting,
-    LeaseLost,
     NoSubscriber,
     OutboxError,
     PermanentError,
@@ -26,7 +25,6 @@ __all__ = [
     "BrokerUnavailable",
     "DurableTask",
     "InvalidSetting",
-    "LeaseLost",
     "Message",
     "NoSubscriber",
     "OutboxError",

@@ -9,15 +9,12 @@ from __future__ import annotations
 
 from contextlib import AbstractContextManager, nullcontext
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from uuid import UUID
 
-from outbox.deliveries import Delivery, Reschedule
+from outbox.deliveries import Reschedule
 from outbox.models.message import DEFAULT_PRIORITY
 from outbox.publish import as_json, build, insert
-
-if TYPE_CHECKING:
-    from outbox.celery import DurableTask
 
 KEPT_OPTIONS = (
     "exchange",
@@ -41,15 +38,13 @@ class CapturingProducer:
     """Stands where Celery expects a kombu producer; what it publishes becomes an outbox row.
 
     Args:
-        task: the task being called.
         delay: seconds before it becomes due, by the database's clock.
-        retry_of: the running delivery that this message is the retry of, if it is.
+        running: the request of the running task whose next attempt this message is, if it is.
     """
 
-    def __init__(self, task: DurableTask, *, delay: float, retry_of: Delivery | None) -> None:
-        self.task = task
+    def __init__(self, *, delay: float, running: Any | None) -> None:
         self.delay = delay
-        self.retry_of = retry_of
+        self.running = running
         self.connection = _NoConnection()
         self.channel = None
         self.serializer = None
@@ -68,8 +63,8 @@ class CapturingProducer:
         eta, headers["eta"] = headers["eta"], None  # due times live in the database, not in a worker's memory
         kept = {name: as_json(options[name]) for name in KEPT_OPTIONS if options.get(name) is not None}
         stored = {"celery": {"headers": headers, "options": kept}}
-        if self.retry_of:
-            self.task.request.outbox_reschedule = Reschedule(payload, stored, self.delay, eta)
+        if self.running is not None:
+            self.running.outbox_reschedule = Reschedule(headers["task"], payload, stored, self.delay, eta)
             return
         message = build(
             headers["task"],

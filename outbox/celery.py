@@ -10,6 +10,7 @@ from typing import Any
 from uuid import UUID
 
 from celery import Task
+from celery._state import get_current_worker_task
 from celery.exceptions import Ignore
 
 from outbox.backoff import RetryPolicy, default_policy
@@ -63,7 +64,7 @@ class DurableTask(Task):
         """
         if self._is_durable():
             countdown = options.pop("countdown", None)
-            producer = CapturingProducer(self, delay=float(countdown or 0), retry_of=self._running(task_id))
+            producer = CapturingProducer(delay=float(countdown or 0), running=_running(task_id))
             options["connection"] = None
         return super().apply_async(args, kwargs, task_id, producer, link, link_error, shadow, **options)
 
@@ -71,6 +72,9 @@ class DurableTask(Task):
         """In a worker: consume the message and run. Called directly: run, as any function."""
         if self.request.called_directly or not self._is_durable():
             return self.run(*args, **kwargs)
+        if getattr(self.request, "outbox_consuming", False):
+            return super().__call__(*args, **kwargs)  # the running task called itself, as a function
+        self.request.outbox_consuming = True
         delivery = Delivery.of(self.request)
         if delivery is None:
             raise Ignore(f"{self.name} came without an outbox message: no row, no work.")
@@ -87,13 +91,6 @@ class DurableTask(Task):
 
     def _is_durable(self) -> bool:
         return bool(self.durable) and not self.app.conf.task_always_eager and not self.request.is_eager
-
-    def _running(self, task_id: str | None) -> Delivery | None:
-        """The delivery being consumed right now, when it is the one of this id: then this is its retry."""
-        request = self.request
-        if task_id is None or request.called_directly or task_id != request.id:
-            return None
-        return Delivery.of(request)
 
 
 class SubscriberTask(DurableTask):
@@ -112,3 +109,11 @@ def delivery_of(task: Task) -> tuple[UUID, int]:
     if delivery is None:
         raise Ignore(f"{task.name} came without an outbox message: no row, no work.")
     return delivery.message_id, delivery.attempt
+
+
+def _running(task_id: str | None) -> Any | None:
+    """The request being consumed right now, when it has this id: a message of that id is its next attempt."""
+    task = get_current_worker_task()
+    if task is None or task_id is None or task.request.id != task_id or task.request.is_eager:
+        return None
+    return task.request if Delivery.of(task.request) else None

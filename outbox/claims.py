@@ -29,7 +29,8 @@ UPDATE outbox_message m
 SET status = 'processing', attempts = m.attempts + 1, lock_id = %s,
     locked_until = now() + make_interval(secs => %s)
 FROM due WHERE m.id = due.id
-RETURNING m.id, m.type, m.consumer, m.payload, m.headers, m.queue, m.priority, m.attempts, m.correlation_id
+RETURNING m.id, m.type, m.consumer, m.payload, m.headers, m.queue, m.priority, m.attempts, m.correlation_id,
+    m.attempts - m.redriven_after
 """
 
 SETTLE_SENT = """
@@ -52,7 +53,10 @@ WITH given AS (
         next_attempt_at = now() + make_interval(secs => coalesce(given.delay, 0)),
         lock_id = NULL, locked_until = NULL, last_error = given.error
     FROM given
-    WHERE m.id = given.id AND m.lock_id = %s AND m.status = 'processing'
+    WHERE m.id = given.id AND m.id IN (
+        SELECT id FROM outbox_message WHERE id = ANY(%s) AND lock_id = %s AND status = 'processing'
+        FOR UPDATE SKIP LOCKED
+    )
     RETURNING m.id, m.attempts, m.last_error
 )
 INSERT INTO outbox_attempt (message_id, number, stage, error, worker)
@@ -61,7 +65,7 @@ SELECT id, attempts, 'send', last_error, %s FROM settled
 
 RELEASE = """
 UPDATE outbox_message
-SET status = 'pending', attempts = attempts - 1, lock_id = NULL, locked_until = NULL
+SET status = 'pending', attempts = greatest(attempts - 1, 0), lock_id = NULL, locked_until = NULL
 WHERE id IN (
     SELECT id FROM outbox_message WHERE id = ANY(%s) AND lock_id = %s AND status = 'processing'
     FOR UPDATE SKIP LOCKED
@@ -72,7 +76,8 @@ RESCUE = """
 WITH overdue AS (
     SELECT id, started_at IS NOT NULL AS started, status = 'sent' AND started_at IS NULL AS unconsumed,
            started_at IS NOT NULL AND %s <= 1 + (
-               SELECT count(*) FROM outbox_attempt a WHERE a.message_id = outbox_message.id AND a.stage = 'lost'
+               SELECT count(*) FROM outbox_attempt a
+               WHERE a.message_id = outbox_message.id AND a.stage = 'lost' AND a.number > redriven_after
            ) AS hopeless
     FROM outbox_message
     WHERE status IN ('processing', 'sent') AND consumed_at IS NULL AND locked_until < now()
@@ -83,7 +88,7 @@ WITH overdue AS (
     UPDATE outbox_message m
     SET status = CASE WHEN hopeless THEN 'failed' ELSE 'pending' END,
         next_attempt_at = now(), lock_id = NULL, locked_until = NULL, started_at = NULL,
-        attempts = m.attempts - (NOT started)::int,  -- nobody worked on it: the attempt is refunded
+        attempts = greatest(m.attempts - (NOT started)::int, 0),  -- nobody worked on it: the attempt is refunded
         resends = least(m.resends + unconsumed::int, 32767),
         last_error = CASE WHEN started THEN %s ELSE m.last_error END
     FROM overdue WHERE m.id = overdue.id
@@ -110,6 +115,8 @@ class Claimed(NamedTuple):
     priority: int
     attempts: int
     correlation_id: str
+    tries: int
+    """Attempts since it was published or redriven: what retry policies count."""
 
 
 @dataclass(frozen=True)
@@ -156,7 +163,7 @@ def settle_failed(claim: Claim, failures: Iterable[Failure], worker: str) -> int
     if not failures:
         return 0
     ids, errors, delays = (list(column) for column in zip(*failures, strict=True))
-    return execute(SETTLE_FAILED, [ids, errors, delays, claim.lock_id, worker])
+    return execute(SETTLE_FAILED, [ids, errors, delays, ids, claim.lock_id, worker])
 
 
 def release(claim: Claim, ids: Sequence[UUID]) -> int:

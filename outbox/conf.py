@@ -13,6 +13,7 @@ from django.core.signals import setting_changed
 
 from outbox.exceptions import InvalidSetting
 
+CLOCKS_MAY_DIFFER = 300.0
 WAKE_UPS = ("task", "notify", "thread")
 
 
@@ -31,7 +32,7 @@ class OutboxSettings:
     POLL_INTERVAL: float = 1.0
     """Wait of an idle relay that nobody wakes."""
     DISPATCH_INTERVAL: float = 5.0
-    """Interval of the periodic dispatch task; also the expiry of each of its messages."""
+    """Interval of the periodic dispatch task."""
     RESCUE_INTERVAL: float = 5.0
     """How often a running relay looks for expired leases and for messages that nobody consumed."""
     RESEND_AFTER: float = 60.0
@@ -55,6 +56,14 @@ class OutboxSettings:
     """Queue of the dispatch task: one that no slow work shares."""
     SAGA_SWEEP_INTERVAL: float = 5.0
     """How often the watchdog looks for saga steps whose lease ran out."""
+
+    @property
+    def periodic_expiry(self) -> float:
+        """Seconds after which a periodic task that nobody took is dropped.
+
+        Celery compares the sender's clock with the worker's: minutes keep clocks that differ from dropping all.
+        """
+        return max(CLOCKS_MAY_DIFFER, self.DISPATCH_INTERVAL)
 
     def problems(self) -> list[str]:
         """Values that cannot work, as sentences; empty when all is well."""

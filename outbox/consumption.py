@@ -48,10 +48,12 @@ SELECT id, attempts, 'consume', last_error, %s FROM failed
 RESCHEDULE = """
 WITH rescheduled AS (
     UPDATE outbox_message
-    SET status = 'pending', payload = %s::jsonb, headers = headers || %s::jsonb,
+    SET status = 'pending', type = %s, consumer = %s, payload = %s::jsonb, headers = headers || %s::jsonb,
         next_attempt_at = coalesce(%s::timestamptz, now() + make_interval(secs => %s)),
-        lock_id = NULL, locked_until = NULL, started_at = NULL, last_error = %s
-    WHERE id = %s AND attempts = %s AND consumed_at IS NULL AND status IN ('processing', 'sent')
+        lock_id = NULL, locked_until = NULL, started_at = NULL, consumed_at = NULL,
+        last_error = %s
+    WHERE id = %s AND attempts = %s AND status IN ('processing', 'sent')
+      AND (consumed_at IS NULL OR consumed_at = now())  -- now(): marked in this very transaction
       AND (started_at IS NULL OR lock_id = %s)
     RETURNING id, attempts, last_error
 )
@@ -121,17 +123,17 @@ def reschedule(
     message_id: UUID,
     attempt: int,
     error: str,
-    next_attempt: tuple[str, str, float, str | None],
+    next_attempt: tuple[str, str, str, float, str | None],
     *,
     worker: str = "",
     lock_id: UUID | None = None,
 ) -> bool:
-    """Schedule the attempt that a task asked for with ``retry()``: payload, headers, delay (s), eta (ISO 8601).
+    """Schedule the attempt that a task asked for: task, payload, headers, delay (s), eta (ISO 8601).
 
     Returns ``False``, and changes nothing, when this delivery is no longer the row's current one.
     """
-    payload, headers, delay, eta = next_attempt
-    params = [payload, headers, eta, delay, error, message_id, attempt, lock_id, worker]
+    task, payload, headers, delay, eta = next_attempt
+    params = [task, task, payload, headers, eta, delay, error, message_id, attempt, lock_id, worker]
     return execute(RESCHEDULE, params) == 1
 
 

@@ -32,7 +32,3 @@ class BrokerUnavailable(OutboxError):
 
 class InvalidSetting(OutboxError):
     """``settings.OUTBOX`` has an unknown option or a value that cannot work. The message says which."""
-
-
-class LeaseLost(OutboxError):
-    """A consumer ended after its lease had run out and another had taken over: its outcome is refused."""

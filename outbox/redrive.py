@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from uuid import UUID
 
-from django.db.models import QuerySet
+from django.db.models import F, QuerySet
 from django.db.models.functions import Now
 
 from outbox.conf import conf
@@ -16,9 +16,13 @@ from outbox.relay.wakeup import wake_on_commit
 def redrive(ids: Iterable[UUID]) -> int:
     """Failed → Pending, due now, with a fresh set of attempts; the errors of earlier ones stay in the history.
 
+    ``attempts`` goes on counting, so that late deliveries of earlier attempts stay refused.
+
     Returns how many were Failed and not discarded, and so were changed.
     """
-    changed = _failed(ids).update(status=Status.PENDING, attempts=0, resends=0, next_attempt_at=Now())
+    changed = _failed(ids).update(
+        status=Status.PENDING, redriven_after=F("attempts"), resends=0, next_attempt_at=Now()
+    )
     if changed:
         wake_on_commit()
     return changed

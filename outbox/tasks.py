@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
+from uuid import UUID
 
 from celery import Task, shared_task
+from celery.signals import task_revoked
 
 from outbox.celery import DurableTask, delivery_of
 from outbox.conf import conf
+from outbox.consumption import call_off
 from outbox.events import known_types, unknown_type
 from outbox.models import Message
 from outbox.publish import build, insert
@@ -29,6 +33,13 @@ def dispatch() -> dict[str, int]:
     from outbox.relay.engine import shared_relay
 
     return shared_relay().turn()._asdict()
+
+
+@task_revoked.connect  # type: ignore[untyped-decorator]
+def call_off_revoked(request: Any, expired: bool, **_: Any) -> None:
+    """A message that a worker threw away unseen, revoked or expired, is closed: nobody waits for it any more."""
+    with suppress(ValueError):  # an id that is no UUID is not one of ours
+        call_off(UUID(request.id), "Expired before a worker took it." if expired else "Revoked.")
 
 
 @shared_task(bind=True, base=DurableTask, name=DISTRIBUTE, consumption="transactional", ignore_result=True)  # type: ignore[untyped-decorator]

@@ -72,8 +72,16 @@ DATABASES["default"].update(
     # The web process serves each request in a thread of its own: connections outlive it only in a pool.
     CONN_MAX_AGE=0 if POOL_SIZE else env.int("DATABASE_CONN_MAX_AGE", default=60),
     CONN_HEALTH_CHECKS=True,
-    # A statement that hangs on a dead connection would outlive its lease: the server ends it instead.
-    OPTIONS={"connect_timeout": 5, "keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3},
+    OPTIONS={
+        # A dead connection is noticed on either side, and a process that hangs in a transaction is ended by the
+        # server: its locks would outlive every lease.
+        "connect_timeout": 5,
+        "keepalives_idle": 10,
+        "keepalives_interval": 5,
+        "keepalives_count": 3,
+        "tcp_user_timeout": 30_000,
+        "options": "-c idle_in_transaction_session_timeout=60s -c lock_timeout=15s",
+    },
 )
 if POOL_SIZE:
     DATABASES["default"]["OPTIONS"]["pool"] = {"min_size": 1, "max_size": POOL_SIZE, "timeout": 5.0}
@@ -170,7 +178,8 @@ OUTBOX = {
     "WAKE_UP": tuple(env.list("OUTBOX_WAKE_UP", default=["task"])),
 }
 CELERY_BEAT_SCHEDULE = {
-    name: {"task": task, "schedule": seconds, "options": {"expires": seconds}}
+    # They expire, so that they do not pile up; late, so that clocks which differ do not drop them all.
+    name: {"task": task, "schedule": seconds, "options": {"expires": max(300.0, seconds)}}
     for name, task, seconds in (
         ("dispatch the outbox", "outbox.dispatch", OUTBOX["DISPATCH_INTERVAL"]),
         ("sweep the sagas", "outbox.saga.sweep", OUTBOX["SAGA_SWEEP_INTERVAL"]),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import os
 import socket
 import threading
@@ -18,10 +19,10 @@ from outbox import claims
 from outbox.backoff import RetryPolicy, default_policy
 from outbox.claims import Claim, Claimed, Failure
 from outbox.conf import conf
-from outbox.deliveries import describe
 from outbox.exceptions import BrokerUnavailable, PermanentError, UnknownType
 from outbox.relay.breaker import Breaker
 from outbox.transports.base import Transport
+from outbox.wording import describe
 
 logger = logging.getLogger(__name__)
 
@@ -64,18 +65,30 @@ class Relay:
             return self._send_and_settle(claim)
         except BrokerUnavailable as error:
             return self._give_back(claim, error)
+        except Exception:
+            claims.release(
+                claim, [m.id for m in claim.messages]
+            )  # whatever it was, the next round need not wait
+            raise
 
     def turn(self) -> Round:
-        """What a relay does each time it comes round: rescue when that is due, then send all there is."""
+        """What a relay does each time it comes round: rescue when that is due, then send what there is.
+
+        Ends when the next rescue is due, however much is left: steady work must not keep lost work waiting.
+        """
         if time.monotonic() >= self._next_rescue:
             self._next_rescue = time.monotonic() + conf().RESCUE_INTERVAL
             self.rescue()
-        return self.drain()
+        return self.drain(until=self._next_rescue)
 
-    def drain(self) -> Round:
-        """Rounds until nothing is due (or the broker is away, or the relay is told to stop)."""
+    def drain(self, until: float = math.inf) -> Round:
+        """Rounds until nothing is due (or the broker is away, or the relay is told to stop).
+
+        Args:
+            until: the monotonic time, in seconds, after which no further round begins.
+        """
         total = Round()
-        while not self.stopping:
+        while not self.stopping and time.monotonic() < until:
             done = self.run_once()
             total += done
             if not done.claimed or done.released:
@@ -83,8 +96,11 @@ class Relay:
         return total
 
     def rescue(self) -> claims.Rescued:
-        """Bring back what dead relays, dead consumers and forgetful brokers left behind."""
-        rescued = claims.rescue(conf().BATCH_SIZE)
+        """Bring back what dead relays, dead consumers and forgetful brokers left behind, all of it."""
+        rescued = found = claims.rescue(conf().BATCH_SIZE)
+        while sum(found) >= conf().BATCH_SIZE and not self.stopping:
+            found = claims.rescue(conf().BATCH_SIZE)
+            rescued = claims.Rescued(rescued.expired + found.expired, rescued.resent + found.resent)
         if any(rescued):
             logger.warning("Rescued %s expired and %s unconsumed messages", rescued.expired, rescued.resent)
         return rescued
@@ -96,8 +112,8 @@ class Relay:
     def _send_and_settle(self, claim: Claim) -> Round:
         errors = self.transport.send(claim.messages)
         self.breaker.succeeded()
-        failed = claims.settle_failed(claim, _failures(claim.messages, errors), self.name)
         sent = claims.settle_sent(claim, [m.id for m in claim.messages if m.id not in errors])
+        failed = claims.settle_failed(claim, _failures(claim.messages, errors), self.name)
         return Round(len(claim.messages), sent, failed)
 
     def _give_back(self, claim: Claim, error: BrokerUnavailable) -> Round:
@@ -135,7 +151,7 @@ def _failure(message: Claimed, error: Exception) -> Failure:
         return Failure(message.id, describe(error), None)
     try:
         policy = _policy(message)
-        delay = None if policy.exhausted(message.attempts) else policy.delay(message.attempts)
+        delay = None if policy.exhausted(message.tries) else policy.delay(message.tries)
     except Exception as broken:
         logger.exception("The retry policy of %s is broken", message.type)
         return Failure(

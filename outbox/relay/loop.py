@@ -6,7 +6,7 @@ import logging
 import threading
 from collections.abc import Callable
 
-from django.db import Error, close_old_connections
+from django.db import close_old_connections
 from django.db.utils import InterfaceError, OperationalError
 
 from outbox.conf import conf
@@ -67,8 +67,8 @@ class Loop:
             logger.warning("The database is away: %s. Trying again.", str(error).strip())
             connection().close()
             return conf().POLL_INTERVAL
-        except Error:
-            logger.exception("The database refused a statement of the relay")
+        except Exception:
+            logger.exception("A round of the relay failed. Trying again.")
             connection().close()
             return conf().POLL_INTERVAL
         if done.claimed:

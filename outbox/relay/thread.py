@@ -32,6 +32,15 @@ _current: RelayThread | None = None
 _lock = threading.Lock()
 
 
+def _after_fork() -> None:
+    """The lock may have been held by another thread of the parent at the moment of the fork."""
+    global _lock, _current
+    _lock, _current = threading.Lock(), None
+
+
+os.register_at_fork(after_in_child=_after_fork)
+
+
 def relay_thread() -> RelayThread:
     """This process's relay thread, started at the first call (and again in a forked child)."""
     global _current  # noqa: PLW0603  (one per process by intent)

@@ -27,7 +27,7 @@ def wake_on_commit() -> None:
     hooks = connection().run_on_commit
     if hooks and hooks[-1][1] is wake and hooks[-1][0] == set(connection().savepoint_ids):
         return  # two publishes in a commit are one wake-up
-    transaction.on_commit(wake, using=conf().DATABASE)
+    transaction.on_commit(wake, using=conf().DATABASE, robust=True)  # what is committed stays committed
 
 
 def wake() -> None:
@@ -65,10 +65,10 @@ class Waker:
 
 
 def send_dispatch_task() -> None:
-    """Ask a Celery worker for a round of the relay; the request expires where nobody takes it in time."""
+    """Ask a Celery worker for a round of the relay; the request expires where nobody takes it for minutes."""
     from outbox.tasks import dispatch
 
-    dispatch.apply_async(expires=conf().DISPATCH_INTERVAL, retry=False)
+    dispatch.apply_async(expires=conf().periodic_expiry, retry=False)
 
 
 def notify_listeners() -> None:

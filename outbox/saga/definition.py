@@ -9,6 +9,7 @@ from uuid import UUID
 
 from outbox.backoff import RetryPolicy
 from outbox.exceptions import OutboxError
+from outbox.saga.exceptions import UnknownSaga
 
 USUAL = RetryPolicy()
 """For actions: eight attempts in some minutes."""
@@ -27,7 +28,7 @@ class StepCall:
         context: the result of each step that succeeded, by its name.
         idempotency_key: to be handed to whatever acts outside; the same on every attempt.
         action_key: the idempotency key of the step's action (in a compensation: of what is to be undone).
-        attempt: the number of this attempt, from 1.
+        attempt: the number of this attempt, from 1. It goes on counting after a person resumed the saga.
         reason: why the saga compensates; empty in an action.
     """
 
@@ -82,10 +83,12 @@ class Step:
         action: what it does.
         compensation: its semantic undo, which must also succeed when the action never happened.
         queue: the Celery queue of both.
-        timeout: seconds that an attempt may take; then its lease is over and it counts as dead.
+        timeout: seconds that an attempt may take; then its lease is over and it counts as dead. Remote work is
+            interrupted then (where the worker's pool can do that: prefork), and killed some seconds later.
         retry: when the action is tried again.
         compensation_retry: the same for the compensation; longer, because its end is a person's desk.
-        non_retryable: errors that say for certain that the action did not happen and never will.
+        non_retryable: errors of the work that say for certain that this attempt did not act and that no other
+            will. Raised by ``record`` they say nothing: the work was done.
         pivot: from this step's success on there is no way back.
     """
 
@@ -149,6 +152,17 @@ class SagaDefinition:
         object.__setattr__(self, "by_name", {step.name: step for step in self.steps})
         if problems := list(self._problems()):
             raise OutboxError(f"The saga {self.name!r} cannot work: {' '.join(problems)}")
+
+    def step(self, name: str) -> Step:
+        """The step of that name.
+
+        Raises:
+            UnknownSaga: the definition has none (any more).
+        """
+        try:
+            return self.by_name[name]
+        except KeyError:
+            raise UnknownSaga(f"The saga {self.name!r} has no step {name!r} in this process.") from None
 
     def task_name(self, step: Step, direction: str) -> str:
         """The Celery task of a step's direction, such as ``orders.payment.charge``."""

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from outbox.exceptions import OutboxError
+from outbox.exceptions import OutboxError, PermanentError
 
 
 class SagaError(OutboxError):
     """Anything the saga engine refuses."""
 
 
-class UnknownSaga(SagaError):
+class UnknownSaga(SagaError, PermanentError):
     """No definition of that name (or no step of that name in it) is registered in this process."""
+
+
+class NoSuchSaga(SagaError, PermanentError):
+    """A command is for a saga that does not exist: deleted, or never there. Kept as a Failed message."""
 
 
 class SagaRefused(SagaError):

@@ -11,13 +11,14 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from celery.exceptions import Ignore, Retry
+from celery.exceptions import Ignore, Retry, SoftTimeLimitExceeded
 from django.db import InterfaceError, OperationalError
 
 from outbox.celery import delivery_of
 from outbox.consumption import consume
 from outbox.saga import engine
 from outbox.saga.definition import SagaDefinition, Step, StepCall
+from outbox.saga.exceptions import AttemptLost, NoSuchSaga
 from outbox.saga.models import SagaStep
 from outbox.saga.turn import Turn, turn
 
@@ -25,15 +26,19 @@ if TYPE_CHECKING:
     from outbox.celery import DurableTask
 
 
-def perform(task: DurableTask, definition: SagaDefinition, step: Step, direction: str, saga_id: str) -> Any:
+def perform(task: DurableTask, definition: SagaDefinition, step: Step, direction: str, saga_id: object) -> Any:
     """Run one attempt of a step.
 
+    Args:
+        saga_id: what the command calls the saga. Anybody may have written the command: it is checked here.
+
     Raises:
-        Ignore: the delivery is a duplicate, outdated or forged: nothing was done.
+        Ignore: the delivery is a duplicate or outdated: nothing was done.
+        NoSuchSaga: the command is for no saga that exists: nothing was done.
         Retry: the attempt failed and the step is scheduled again; Celery shows the task as RETRY.
         Exception: the step's final error; the saga has turned back or was parked.
     """
-    attempt = Attempt(task, definition, step, direction, saga_id)
+    attempt = Attempt(task, definition, step, direction, _as_id(saga_id))
     return attempt.run_local() if step.operation(direction).is_local else attempt.run_remote()
 
 
@@ -41,13 +46,13 @@ class Attempt:
     """One attempt of one step in one direction, by the worker that received its command."""
 
     def __init__(
-        self, task: DurableTask, definition: SagaDefinition, step: Step, direction: str, saga_id: str
+        self, task: DurableTask, definition: SagaDefinition, step: Step, direction: str, saga_id: UUID
     ) -> None:
         self.definition = definition
         self.step = step
         self.direction = direction
         self.operation = step.operation(direction)
-        self.saga_id = UUID(saga_id)
+        self.saga_id = saga_id
         self.actor = str(task.request.hostname or "")
         self.message_id, self.delivery = delivery_of(task)
         self.number = 0
@@ -75,13 +80,10 @@ class Attempt:
         if not begun:
             raise self._nothing_to_do()
         _, call = begun
-        try:
+        with self._outcome(worked=False):
             result = self.operation.work(call) or {}
+        with self._outcome(worked=True):
             self._record(call, result)
-        except (Ignore, OperationalError, InterfaceError):
-            raise  # not recorded: unknown, and the lease's end will bring it back
-        except Exception as error:
-            raise _told(error, self._fail(error)) from error
         return result
 
     def _begin(self, t: Turn) -> tuple[SagaStep, StepCall] | None:
@@ -108,9 +110,22 @@ class Attempt:
                 self.operation.record(call, result)
             engine.succeed(t, row, result)
 
-    def _fail(self, error: Exception) -> float | None:
+    @contextmanager
+    def _outcome(self, *, worked: bool) -> Iterator[None]:
+        """What goes wrong in here is the attempt's outcome."""
+        try:
+            yield
+        except (Ignore, OperationalError, InterfaceError):
+            raise  # not recorded: unknown, and the lease's end will bring it back
+        except SoftTimeLimitExceeded as limit:
+            lost = AttemptLost(f"Attempt {self.number} was interrupted: it may take {self.step.timeout} s.")
+            raise _told(lost, self._fail(lost, worked=worked)) from limit
+        except Exception as error:
+            raise _told(error, self._fail(error, worked=worked)) from error
+
+    def _fail(self, error: Exception, *, worked: bool) -> float | None:
         with self._turn() as t:
-            return engine.fail(t, self._still_mine(t), self.step, error)
+            return engine.fail(t, self._still_mine(t), self.step, error, worked=worked)
 
     def _still_mine(self, t: Turn) -> SagaStep:
         """The step, if this attempt still holds it: the fence against late and zombie outcomes."""
@@ -123,7 +138,7 @@ class Attempt:
     def _turn(self) -> Iterator[Turn]:
         with turn(self.saga_id, self.actor) as t:
             if t is None:
-                raise Ignore(f"There is no saga {self.saga_id}: nothing done.")
+                raise NoSuchSaga(f"There is no saga {self.saga_id}.")
             yield t
 
     def _nothing_to_do(self) -> Ignore:
@@ -147,3 +162,10 @@ class Attempt:
 def _told(error: Exception, delay: float | None) -> Exception:
     """What Celery is told: RETRY while the step is tried again, else the error itself."""
     return error if delay is None else Retry(exc=error, when=delay)
+
+
+def _as_id(saga_id: object) -> UUID:
+    try:
+        return UUID(str(saga_id))
+    except ValueError:
+        raise NoSuchSaga(f"There is no saga {saga_id!r}: a command names its saga's id, a UUID.") from None

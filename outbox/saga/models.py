@@ -76,7 +76,15 @@ class SagaStep(models.Model):
     direction = models.CharField(max_length=12, choices=Direction)
     position = models.PositiveSmallIntegerField()
     status = models.CharField(max_length=10, choices=Status, default=Status.SCHEDULED)
-    attempt = models.PositiveIntegerField(default=0)
+    attempt = models.PositiveIntegerField(
+        default=0, help_text="Number of the latest attempt. It only grows: it fences off late outcomes."
+    )
+    tries = models.PositiveIntegerField(
+        default=0, help_text="Attempts that count for the retry policy. A resume grants a fresh set."
+    )
+    may_have_happened = models.BooleanField(
+        default=False, help_text="An attempt ended without an answer. Stays, whatever later ones are told."
+    )
     message_id = models.UUIDField(help_text="The outbox message that runs it; also its task id in Flower.")
     scheduled_at = models.DateTimeField(db_default=Now())
     started_at = models.DateTimeField(null=True, help_text="Start of the latest attempt.")

@@ -9,10 +9,13 @@ from celery import shared_task
 from outbox.backoff import FOREVER
 from outbox.celery import DurableTask
 from outbox.saga import registry
-from outbox.saga.definition import SagaDefinition, Step
+from outbox.saga.definition import Operation, SagaDefinition, Step
 from outbox.saga.execution import perform
 from outbox.saga.watchdog import sweep
 from outbox.tasks import DispatchTask
+
+KILL_AFTER = 10.0
+"""Seconds that an attempt has to write down that it was interrupted, before its process is killed."""
 
 
 def register(definition: SagaDefinition) -> SagaDefinition:
@@ -40,8 +43,8 @@ def sweep_sagas() -> dict[str, int]:
 def _make_task(definition: SagaDefinition, step: Step, direction: str) -> None:
     operation = step.operation(direction)
 
-    def run(task: Any, *, saga: str, key: str) -> Any:  # noqa: ARG001  (the key is there to be read in Flower)
-        return perform(task, definition, step, direction, saga)
+    def run(task: Any, *_: Any, **command: Any) -> Any:  # the key in it is there to be read in Flower
+        return perform(task, definition, step, direction, command.get("saga"))
 
     run.__doc__ = operation.work.__doc__
     shared_task(
@@ -53,4 +56,12 @@ def _make_task(definition: SagaDefinition, step: Step, direction: str) -> None:
         home_queue=step.queue,
         throws=step.non_retryable,  # expected outcomes: logged without a traceback
         typing=False,
+        **_time_limits(step, operation),
     )(run)
+
+
+def _time_limits(step: Step, operation: Operation) -> dict[str, float]:
+    """What ends an attempt that hangs. A local one waits for nothing but the database, which has limits of its own."""
+    if operation.is_local:
+        return {}
+    return {"soft_time_limit": step.timeout, "time_limit": step.timeout + KILL_AFTER}

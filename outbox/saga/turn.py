@@ -115,7 +115,11 @@ def opening(definition: SagaDefinition, key: str, actor: str) -> Iterator[Turn]:
 
 @contextmanager
 def turn(saga_id: UUID | str, actor: str, *, skip_locked: bool = False) -> Iterator[Turn | None]:
-    """Lock a saga and do one thing to it; ``None`` when it is gone (or held by another, with ``skip_locked``)."""
+    """Lock a saga and do one thing to it; ``None`` when it is gone (or held by another, with ``skip_locked``).
+
+    Raises:
+        UnknownSaga: its definition is not registered in this process.
+    """
     with atomic():
         locked = Saga.objects.using(conf().DATABASE).select_for_update(skip_locked=skip_locked)
         saga = locked.filter(pk=saga_id).first()
@@ -132,6 +136,7 @@ def lease(seconds: float) -> dict[str, Any]:
     return {
         "status": SagaStep.Status.RUNNING,
         "attempt": F("attempt") + Value(1),
+        "tries": F("tries") + Value(1),
         "started_at": Now(),
         "locked_until": Now() + timedelta(seconds=seconds),
     }

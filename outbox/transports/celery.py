@@ -32,16 +32,14 @@ class CeleryTransport(Transport):
 
     def send(self, messages: Sequence[Claimed]) -> Mapping[UUID, Exception]:
         """Render each message by itself, so that a bad one harms no other; then send the rest together."""
-        envelopes: list[Envelope] = []
+        envelopes: dict[UUID, Envelope] = {}
         errors: dict[UUID, Exception] = {}
         for message in messages:
             try:
-                envelopes.append(render(self.app, message))
+                envelopes[message.id] = render(self.app, message)
             except Exception as error:  # noqa: BLE001  (whatever it is, it is this message's own)
                 errors[message.id] = error
-        if envelopes:
-            self._send(envelopes)
-        return errors
+        return {**errors, **self._send(envelopes)} if envelopes else errors
 
     def close(self) -> None:
         """Drop the connection."""
@@ -49,30 +47,69 @@ class CeleryTransport(Transport):
         if producer is not None:
             producer.connection.release()
 
-    def _send(self, envelopes: Sequence[Envelope]) -> None:
+    def _send(self, envelopes: Mapping[UUID, Envelope]) -> dict[UUID, Exception]:
         try:
-            producer = self._connected_producer()
-            with producer.batch(max_size=len(envelopes) * 2):
-                for envelope in envelopes:
+            return self._send_together(envelopes)
+        except BatchPublishError as error:
+            if not self._may_be_a_messages_fault(error):
+                raise self._away(error) from error
+        return self._send_one_by_one(envelopes)
+
+    def _send_together(self, envelopes: Mapping[UUID, Envelope]) -> dict[UUID, Exception]:
+        """One round trip. A message that kombu cannot prepare is left out, with its error."""
+        producer = self._connected_producer()
+        errors: dict[UUID, Exception] = {}
+        with producer.batch(max_size=len(envelopes) * 2):
+            for id_, envelope in envelopes.items():
+                try:
                     producer.publish(envelope.body, **envelope.options)
-        except self._broker_errors() as error:
-            self.close()
-            cause = error.__cause__ or error
-            raise BrokerUnavailable(f"The broker is away: {type(cause).__name__}: {cause}") from error
+                except BatchPublishError:
+                    raise
+                except Exception as error:
+                    if not producer.supports_batch_publish and isinstance(error, self._broker_errors()):
+                        raise self._away(error) from error  # here every publish is a round trip of its own
+                    errors[id_] = error
+        return errors
+
+    def _send_one_by_one(self, envelopes: Mapping[UUID, Envelope]) -> dict[UUID, Exception]:
+        """The broker refused something in the batch: find out what. Whatever had arrived arrives twice."""
+        errors: dict[UUID, Exception] = {}
+        for id_, envelope in envelopes.items():
+            try:
+                errors.update(self._send_together({id_: envelope}))
+            except BatchPublishError as error:
+                if not self._may_be_a_messages_fault(error):
+                    raise self._away(error) from error
+                errors[id_] = error
+        if len(errors) == len(envelopes):  # it refuses everything: out of memory, or read-only
+            raise self._away(next(iter(errors.values())))
+        return errors
 
     def _connected_producer(self) -> Any:
-        if self._producer is None:
-            connection = self.app.connection_for_write()
-            self._producer = self.app.amqp.Producer(connection, auto_declare=False)
+        """The producer, with its connection made: later errors are not the connection's."""
+        try:
+            if self._producer is None:
+                connection = self.app.connection_for_write()
+                self._producer = self.app.amqp.Producer(connection, auto_declare=False)
+            _ = self._producer.channel
+        except self._broker_errors() as error:
+            raise self._away(error) from error
         return self._producer
+
+    def _may_be_a_messages_fault(self, error: Exception) -> bool:
+        """Whether the broker answered, and said no: as it does to a wrong kind of key, for example."""
+        transport = self.app.connection_for_write().transport
+        cause = error.__cause__
+        return isinstance(cause, transport.channel_errors) and not isinstance(
+            cause, transport.connection_errors
+        )
+
+    def _away(self, error: Exception) -> BrokerUnavailable:
+        self.close()
+        cause = error.__cause__ or error
+        return BrokerUnavailable(f"The broker is away: {type(cause).__name__}: {cause}")
 
     def _broker_errors(self) -> tuple[type[Exception], ...]:
         """What it looks like when the broker is away, also in the words of its own client library."""
         transport = self.app.connection_for_write().transport
-        return (
-            BatchPublishError,
-            OperationalError,
-            OSError,
-            *transport.connection_errors,
-            *transport.channel_errors,
-        )
+        return (OperationalError, OSError, *transport.connection_errors, *transport.channel_errors)

@@ -19,6 +19,7 @@ DISTRIBUTE = "outbox.distribute"
 
 NO_EMBED = '{"callbacks": null, "errbacks": null, "chain": null, "chord": null}'
 ORIGIN = anon_nodename()
+LARGEST_PAYLOAD = 4_000_000
 JSON = {"content_type": "application/json", "content_encoding": "utf-8"}
 
 
@@ -37,6 +38,12 @@ def render(app: Celery, message: Claimed) -> Envelope:
         PermanentError: the payload is not a JSON object.
     """
     headers = json.loads(message.headers)
+    if not isinstance(headers, dict):
+        raise PermanentError("The headers must be a JSON object.")
+    if len(message.payload) > LARGEST_PAYLOAD:
+        raise PermanentError(
+            f"The payload has more than {LARGEST_PAYLOAD:,} characters: keep large data elsewhere."
+        )
     stored = headers.get("celery")
     return _stored(message, headers, stored) if stored else _plain(app, message, headers)
 
@@ -65,7 +72,7 @@ def _plain(app: Celery, message: Claimed, headers: dict[str, Any]) -> Envelope:
         "expires": None,
         "group": None,
         "group_index": None,
-        "retries": message.attempts - 1,
+        "retries": message.tries - 1,
         "timelimit": [None, None],
         "root_id": id_,
         "parent_id": None,
@@ -93,6 +100,7 @@ def _ours(message: Claimed, headers: dict[str, Any]) -> dict[str, Any]:
     """What the consumer's half needs: the attempt is the delivery's fence."""
     return {
         "outbox_attempt": message.attempts,
+        "outbox_tries": message.tries,
         "outbox_correlation_id": message.correlation_id,
         **({"traceparent": headers["traceparent"]} if "traceparent" in headers else {}),
     }

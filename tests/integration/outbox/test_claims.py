@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import threading
 from datetime import timedelta
 from uuid import uuid4
 
+from django.db import close_old_connections, connection, transaction
 from django.db.models.functions import Now
 
 from outbox import claims, consumption
 from outbox.claims import Failure
 from outbox.conf import conf
 from outbox.models import Attempt, Message, Status
+from outbox.redrive import redrive
 
 
 def expire_leases() -> None:
@@ -161,3 +164,51 @@ def test_settling_an_unknown_row_is_harmless(messages) -> None:
     messages(1)
     claim = claims.claim(10)
     assert claims.settle_sent(claim, [uuid4()]) == 0
+
+
+def test_an_odd_row_does_not_stop_the_rescue_of_others(messages) -> None:
+    """A row that a person made Sent by hand, with no attempt, is brought back like any other."""
+    odd, usual = messages(2)
+    claims.claim(10)
+    Message.objects.filter(pk=odd).update(status="sent", attempts=0, lock_id=None, sent_at=Now())
+    expire_leases()
+    assert sum(claims.rescue(10)) == 2
+    assert set(Message.objects.values_list("status", "attempts")) == {(Status.PENDING, 0)}
+    assert {odd, usual} == {m.id for m in claims.claim(10).messages}
+
+
+def test_settling_a_failure_does_not_wait_for_a_consumer(messages) -> None:
+    """A copy that arrived all the same holds its row: the relay passes over it."""
+    (id_,) = messages(1)
+    claim = claims.claim(1)
+    settled: list[int] = []
+
+    def settle() -> None:
+        close_old_connections()
+        settled.append(claims.settle_failed(claim, [Failure(id_, "no", 1.0)], "r1"))
+        connection.close()
+
+    with transaction.atomic():
+        assert consumption.consume(id_, 1)
+        thread = threading.Thread(target=settle)
+        thread.start()
+        thread.join(10)
+        assert settled == [0]
+
+
+def test_a_redrive_starts_a_fresh_set_of_attempts_and_keeps_old_deliveries_out(messages) -> None:
+    """``attempts`` goes on counting, the policy starts over, and what was lost before no longer counts."""
+    (id_,) = messages(1)
+    for number in range(1, conf().MAX_LOST_LEASES + 1):
+        claims.claim(1)
+        consumption.take_lease(id_, number, 60)
+        expire_leases()
+        claims.rescue(10)
+    assert redrive([id_]) == 1
+    (claimed,) = claims.claim(1).messages
+    assert (claimed.attempts, claimed.tries) == (conf().MAX_LOST_LEASES + 1, 1)
+    assert not consumption.consume(id_, 1)
+    consumption.take_lease(id_, claimed.attempts, 60)
+    expire_leases()
+    claims.rescue(10)
+    assert Message.objects.get().status == Status.PENDING

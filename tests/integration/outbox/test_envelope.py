@@ -26,6 +26,7 @@ def row(**columns: object) -> Claimed:
         "priority": 5,
         "attempts": 2,
         "correlation_id": "order-1",
+        "tries": 2,
     }
     return Claimed(**{**defaults, **columns})  # type: ignore[arg-type]
 

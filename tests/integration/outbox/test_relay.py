@@ -10,6 +10,7 @@ from django.db.models.functions import Now
 from django.test.utils import CaptureQueriesContext
 
 from outbox import claims
+from outbox.conf import build
 from outbox.exceptions import PermanentError
 from outbox.models import Attempt, Message, Status
 from outbox.publish import send_command
@@ -149,3 +150,27 @@ def test_a_priority_reaches_the_broker(
         Message.objects.update(priority=1)
     relay.run_once()
     assert transport.sent[0].priority == 1
+
+
+def test_a_busy_relay_still_comes_round_to_rescuing(messages, relay: Relay, monkeypatch) -> None:
+    """A turn ends when the next rescue is due, however much is left to send."""
+    messages(20)
+    now = [0.0]
+
+    def tick() -> float:
+        now[0] += 0.3
+        return now[0]
+
+    monkeypatch.setattr("outbox.relay.engine.time.monotonic", tick)
+    monkeypatch.setattr("outbox.relay.engine.conf", lambda: build({"BATCH_SIZE": 1, "RESCUE_INTERVAL": 1.0}))
+    done = relay.turn()
+    assert 0 < done.sent < 20
+
+
+def test_a_round_that_fails_in_the_middle_gives_its_claim_back(messages, relay: Relay, monkeypatch) -> None:
+    """Whatever a transport raises, the rows do not wait for the lease to end."""
+    messages(3)
+    monkeypatch.setattr(relay.transport, "send", lambda _: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        relay.run_once()
+    assert set(Message.objects.values_list("status", "attempts")) == {(Status.PENDING, 0)}

@@ -1,0 +1,244 @@
+"""Durable tasks in a worker: Celery's own ways of ending a task, none of which may lose work."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+import pytest
+from celery import chain, current_app, shared_task
+from celery._state import _task_stack
+from celery.exceptions import Ignore, Reject, Retry
+from django.contrib.auth.models import Group
+from django.db import OperationalError, connection
+from django.db.models.functions import Now
+
+from outbox import claims
+from outbox.models import Attempt, Message, Status
+from outbox.tasks import call_off_revoked
+from tests.integration.outbox import sample
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+BEHAVIOUR: dict[str, Callable[..., Any]] = {}
+
+
+def _behave(task: Any, *args: Any, **kwargs: Any) -> Any:
+    return BEHAVIOUR["now"](task, *args, **kwargs)
+
+
+@shared_task(bind=True, name="sample.leased", typing=False)
+def leased(task: Any, *args: Any, **kwargs: Any) -> Any:
+    """Does what the test says, under a lease."""
+    return _behave(task, *args, **kwargs)
+
+
+@shared_task(bind=True, name="sample.transactional", typing=False, consumption="transactional")
+def transactional(task: Any, *args: Any, **kwargs: Any) -> Any:
+    """Does what the test says, in the transaction that consumes its message."""
+    return _behave(task, *args, **kwargs)
+
+
+BOTH = pytest.mark.parametrize("task", [leased, transactional], ids=["leased", "transactional"])
+
+
+def deliver(claimed: claims.Claimed) -> Any:
+    """Run a claimed message's task as a worker does; returns the result, or the exception that Celery is told."""
+    task = current_app.tasks[claimed.consumer]
+    row = Message.objects.get(pk=claimed.id)
+    embed = row.payload["embed"]
+    task.push_request(
+        id=str(claimed.id),
+        headers={"outbox_attempt": claimed.attempts, "outbox_tries": claimed.tries},
+        called_directly=False,
+        hostname="worker-1",
+        callbacks=embed["callbacks"],
+        chain=embed["chain"],
+        args=row.payload["args"],
+        kwargs=row.payload["kwargs"],
+    )
+    _task_stack.push(task)
+    try:
+        return task(*row.payload["args"], **row.payload["kwargs"])
+    except Exception as told:  # noqa: BLE001  (whatever it is, it is what is asked for)
+        return told
+    finally:
+        _task_stack.pop()
+        task.pop_request()
+
+
+def run(behaviour: Callable[..., Any] | None = None) -> Any:
+    """Deliver the one message that is due, all waits being over."""
+    if behaviour:
+        BEHAVIOUR["now"] = behaviour
+    Message.objects.filter(status=Status.PENDING).update(next_attempt_at=Now() - timedelta(seconds=1))
+    (claimed,) = claims.claim(1).messages
+    return deliver(claimed)
+
+
+def raising(error: BaseException) -> Callable[..., Any]:
+    """A behaviour that raises."""
+
+    def behave(*_: Any, **__: Any) -> Any:
+        raise error
+
+    return behave
+
+
+@BOTH
+def test_a_task_that_returns_is_consumed(task: Any) -> None:
+    """With its result for Celery."""
+    task.delay(1)
+    assert run(lambda _, n: n + 1) == 2
+    assert Message.objects.get().consumed_at is not None
+
+
+@BOTH
+def test_what_follows_is_written_with_the_mark(task: Any) -> None:
+    """Link and chain are rows when the message is consumed, and Celery is left nothing to send."""
+    task.apply_async((1,), link=sample.add.s(b=7), chain=[sample.add.s(b=5)])
+    run(lambda _, n: n + 1)
+    following = Message.objects.filter(type="sample.add")
+    assert sorted((row.payload["args"][0], row.payload["kwargs"]["b"]) for row in following) == [(2, 5), (2, 7)]
+    assert {row.headers["celery"]["headers"]["parent_id"] for row in following} == {
+        str(Message.objects.get(type=task.name).id)
+    }
+
+
+@BOTH
+def test_what_follows_and_the_mark_are_lost_together_or_not_at_all(task: Any, monkeypatch) -> None:
+    """When the next task cannot be written, the message is not consumed either."""
+    chain(task.s(1), sample.add.s(b=5)).apply_async()
+    monkeypatch.setattr("outbox.deliveries.send_what_follows", raising(RuntimeError("no room")))
+    run(lambda _, n: n)
+    assert Message.objects.get().consumed_at is None
+
+
+@BOTH
+def test_a_failure_is_failed_and_kept(task: Any) -> None:
+    """As in plain Celery there is no retry that the task did not ask for; here its message waits for a person."""
+    task.delay()
+    assert isinstance(run(raising(ValueError("no"))), ValueError)
+    row = Message.objects.get()
+    assert (row.status, row.last_error) == (Status.FAILED, "ValueError: no")
+
+
+@BOTH
+def test_retry_schedules_the_same_message_with_what_it_asked_for(task: Any) -> None:
+    """Same id, new arguments, counted retries; RETRY for Celery."""
+    task.delay(1)
+    told = run(lambda t, n: t.retry(args=(n + 1,), countdown=60, exc=ValueError("later")))
+    assert isinstance(told, Retry)
+    row = Message.objects.get()
+    assert (row.status, row.payload["args"], row.last_error) == (Status.PENDING, [2], "ValueError: later")
+    assert row.headers["celery"]["headers"]["retries"] == 1
+    assert row.next_attempt_at > row.occurred_at + timedelta(seconds=50)
+    assert run(lambda _, n: n) == 2
+    assert Message.objects.get().consumed_at is not None
+
+
+@BOTH
+def test_a_retry_that_does_not_raise_is_not_forgotten(task: Any) -> None:
+    """``retry(throw=False)``: the task returns, and runs again."""
+    task.delay(1)
+    run(lambda t, n: t.retry(throw=False, countdown=0) and None)
+    row = Message.objects.get()
+    assert (row.status, row.consumed_at) == (Status.PENDING, None)
+
+
+@BOTH
+def test_replace_runs_another_task_in_its_place(task: Any) -> None:
+    """The message becomes the other task's, with the same id."""
+    task.delay(1)
+    assert isinstance(run(lambda t, n: t.replace(sample.add.s(n, b=1))), Ignore)
+    row = Message.objects.get()
+    assert (row.consumer, row.type, row.status, row.payload["args"]) == ("sample.add", "sample.add", "pending", [1])
+
+
+@BOTH
+def test_ignore_ends_the_message_and_keeps_what_was_done(task: Any) -> None:
+    """The task's own wish: done with, and nothing follows."""
+    task.delay()
+
+    def behave(_: Any) -> None:
+        Group.objects.create(name="kept")
+        raise Ignore
+
+    assert isinstance(run(behave), Ignore)
+    assert Message.objects.get().consumed_at is not None
+    assert Group.objects.filter(name="kept").exists()
+
+
+@BOTH
+def test_reject_is_a_failure_that_is_kept(task: Any) -> None:
+    """A rejected message does not vanish."""
+    task.delay()
+    run(raising(Reject("no", requeue=False)))
+    assert Message.objects.get().status == Status.FAILED
+
+
+@BOTH
+def test_a_task_may_call_itself_as_a_function(task: Any) -> None:
+    """A direct call inside a run is a function call: it consumes nothing."""
+    task.delay(3)
+    assert run(lambda t, n: n + (t(n - 1) if n else 0)) == 6
+    assert Message.objects.get().consumed_at is not None
+
+
+def test_a_transaction_that_the_database_ended_is_tried_again() -> None:
+    """A restart of PostgreSQL or a deadlock is not the task's outcome: all was rolled back."""
+    transactional.delay()
+    assert isinstance(run(raising(OperationalError("terminating connection"))), Retry)
+    assert Message.objects.get().status == Status.PENDING
+
+
+def test_an_outcome_is_written_though_the_waiting_connection_died() -> None:
+    """Leased work outlives its connection: the mark is written on a fresh one."""
+    leased.delay()
+
+    def behave(_: Any) -> str:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_backend_pid()")
+            (pid,) = cursor.fetchone()
+        with connection.copy().cursor() as other:
+            other.execute("SELECT pg_terminate_backend(%s)", [pid])
+            other.connection.close()
+        return "done"
+
+    assert run(behave) == "done"
+    assert Message.objects.get().consumed_at is not None
+
+
+def test_a_zombies_outcome_is_refused_quietly() -> None:
+    """It took longer than its lease: Celery is told nothing, so that no result of another run is overwritten."""
+    leased.delay()
+
+    def outlive_the_lease(_: Any) -> None:
+        Message.objects.update(locked_until=Now() - timedelta(seconds=1))
+        claims.rescue(10)
+
+    assert isinstance(run(outlive_the_lease), Ignore)
+    assert Message.objects.get().status == Status.PENDING
+
+
+@BOTH
+@pytest.mark.parametrize("text", ["nul \x00 byte", "lone \ud800 surrogate", "x" * 100_000])
+def test_any_error_text_can_be_kept(task: Any, text: str) -> None:
+    """What PostgreSQL does not take in a text is escaped, and the text is cut."""
+    task.delay()
+    run(raising(ValueError(text)))
+    row = Message.objects.get()
+    assert row.status == Status.FAILED
+    assert len(Attempt.objects.get().error) < 5000
+
+
+def test_a_revoked_message_is_closed() -> None:
+    """What a worker threw away unseen is not sent for ever: revoked, or expired."""
+    result = leased.delay()
+    request = type("Request", (), {"id": result.id})()
+    call_off_revoked(request=request, expired=False, terminated=False, signum=None)
+    row = Message.objects.get(pk=UUID(result.id))
+    assert (row.status, row.last_error) == (Status.FAILED, "Revoked.")
+    assert row.discarded_at is not None
