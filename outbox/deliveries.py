@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -114,15 +115,12 @@ def run_manually(task: DurableTask, delivery: Delivery, args: Any, kwargs: Any) 
     except (Ignore, Reject, Retry, *DATABASE_AWAY):
         raise
     except Exception as error:
-        policy = task.policy()
-        final = isinstance(error, PermanentError) or policy.exhausted(delivery.tries)
+        delay = (
+            None if not _takes(task, args, kwargs) else _delay(task, delivery, error, in_transaction=False)
+        )
         # Changes nothing when the task has consumed its message: then the error was its own outcome.
         consumption.fail(
-            delivery.message_id,
-            delivery.attempt,
-            describe(error),
-            None if final else policy.delay(delivery.tries),
-            worker=delivery.worker,
+            delivery.message_id, delivery.attempt, describe(error), delay, worker=delivery.worker
         )
         raise
 
@@ -132,6 +130,15 @@ MODES: dict[str, Callable[[DurableTask, Delivery, Any, Any], Any]] = {
     "leased": run_leased,
     "manual": run_manually,
 }
+
+
+def _takes(task: DurableTask, args: Any, kwargs: Any) -> bool:
+    """Whether the task's function takes these arguments: if not, another attempt cannot help."""
+    try:
+        inspect.signature(task.run).bind(*args, **kwargs)
+    except TypeError:
+        return False
+    return True
 
 
 def _consume(task: DurableTask, delivery: Delivery) -> None:

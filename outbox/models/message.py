@@ -64,7 +64,10 @@ class Message(models.Model):
     next_attempt_at = models.DateTimeField(db_default=Now(), help_text="When it is due, while Pending.")
     attempts = models.PositiveIntegerField(default=0, db_default=0, editable=False)
     redriven_after = models.PositiveIntegerField(
-        default=0, db_default=0, editable=False, help_text="Attempts before it was last redriven: they no longer count."
+        default=0,
+        db_default=0,
+        editable=False,
+        help_text="Attempts before it was last redriven: they no longer count.",
     )
     resends = models.PositiveSmallIntegerField(
         default=0,

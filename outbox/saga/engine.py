@@ -115,8 +115,8 @@ def call_off_saga(t: Turn, reason: str) -> bool:
     t.update(cancel_requested=True, reason=reason)
     t.note("cancel requested", detail=reason)
     current = next((row for row in rows if row.status in (Status.SCHEDULED, Status.RUNNING)), None)
-    if current is None or current.status == Status.RUNNING:
-        return True
+    if current is None or current.status == Status.RUNNING or _cannot_be_undone(t, current):
+        return True  # the end of its next attempt decides
     call_off(current.message_id, f"The saga was called off: {reason}")
     _end(t, current, Status.UNKNOWN if current.may_have_happened else Status.CANCELLED)
     _compensate(t, reason)
@@ -166,7 +166,7 @@ def _give_up(t: Turn, row: SagaStep, error: Exception) -> None:
 
 def _turn_back(t: Turn, row: SagaStep, error: Exception) -> None:
     """A step has ended without success."""
-    if row.direction == "compensation" or _past_pivot(t, t.steps()):
+    if row.direction == "compensation" or _past_pivot(t, t.steps()) or _cannot_be_undone(t, row):
         park(t, describe(error))
     elif t.saga.cancel_requested:
         _compensate(t, t.saga.reason)
@@ -201,6 +201,10 @@ def _past_pivot(t: Turn, rows: list[SagaStep]) -> bool:
         t.definition.step(row.name).pivot and row.direction == "action" and row.status == Status.SUCCEEDED
         for row in rows
     )
+
+
+def _cannot_be_undone(t: Turn, row: SagaStep) -> bool:
+    return row.may_have_happened and t.definition.step(row.name).compensation is None
 
 
 def _end(t: Turn, row: SagaStep, status: SagaStep.Status, **values: Any) -> None:

@@ -26,7 +26,9 @@ if TYPE_CHECKING:
     from outbox.celery import DurableTask
 
 
-def perform(task: DurableTask, definition: SagaDefinition, step: Step, direction: str, saga_id: object) -> Any:
+def perform(
+    task: DurableTask, definition: SagaDefinition, step: Step, direction: str, saga_id: object
+) -> Any:
     """Run one attempt of a step.
 
     Args:

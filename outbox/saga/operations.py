@@ -63,4 +63,6 @@ def _operating(saga_id: UUID, actor: str) -> Iterator[Turn | None]:
         with turn(saga_id, actor) as t:
             yield t
     except UnknownSaga as error:
-        raise SagaRefused(f"Nothing can be done with it as long as its definition is missing. {error}") from error
+        raise SagaRefused(
+            f"Nothing can be done with it as long as its definition is missing. {error}"
+        ) from error

@@ -43,8 +43,8 @@ def sweep_sagas() -> dict[str, int]:
 def _make_task(definition: SagaDefinition, step: Step, direction: str) -> None:
     operation = step.operation(direction)
 
-    def run(task: Any, *_: Any, **command: Any) -> Any:  # the key in it is there to be read in Flower
-        return perform(task, definition, step, direction, command.get("saga"))
+    def run(task: Any, *, saga: str, key: str) -> Any:  # noqa: ARG001  (the key is there to be read in Flower)
+        return perform(task, definition, step, direction, saga)
 
     run.__doc__ = operation.work.__doc__
     shared_task(

@@ -44,7 +44,7 @@ def is_done(operation: str, made: Message) -> bool:
     if operation == "discard":
         return now.discarded_at is not None and now.last_error == "Discarded: It is a duplicate."
     if operation == "redrive":
-        return now.status == "pending" and now.attempts == 0
+        return now.status == "pending" and now.redriven_after == now.attempts == made.attempts > 0
     return now.status == "pending" and now.next_attempt_at > made.next_attempt_at
 
 

@@ -35,7 +35,10 @@ DURABLE = {"args": [], "kwargs": {}, "embed": {}}
     "columns",
     [
         {"queue": "a hash", "priority": 0},
-        {"payload": DURABLE, "headers": {"celery": {**STORED, "options": {"compression": "nope", "routing_key": "q"}}}},
+        {
+            "payload": DURABLE,
+            "headers": {"celery": {**STORED, "options": {"compression": "nope", "routing_key": "q"}}},
+        },
         {"payload": DURABLE, "headers": {"celery": {**STORED, "options": {"body": "x"}}}},
         {"headers": {"celery": 1}},
         {"headers": ["a list"]},
@@ -45,7 +48,9 @@ DURABLE = {"args": [], "kwargs": {}, "embed": {}}
     ],
     ids=["wrong-kind-of-key", "compression", "options", "stored", "headers", "payload", "size", "type"],
 )
-def test_a_poison_row_is_isolated_with_its_error(messages, relay: Relay, broker: Redis, columns: dict) -> None:
+def test_a_poison_row_is_isolated_with_its_error(
+    messages, relay: Relay, broker: Redis, columns: dict
+) -> None:
     """The bad one fails with its own error; the good ones are sent, and settled."""
     broker.hset("a hash", "field", "value")
     ids = messages(3)

@@ -101,7 +101,10 @@ def test_what_follows_is_written_with_the_mark(task: Any) -> None:
     task.apply_async((1,), link=sample.add.s(b=7), chain=[sample.add.s(b=5)])
     run(lambda _, n: n + 1)
     following = Message.objects.filter(type="sample.add")
-    assert sorted((row.payload["args"][0], row.payload["kwargs"]["b"]) for row in following) == [(2, 5), (2, 7)]
+    assert sorted((row.payload["args"][0], row.payload["kwargs"]["b"]) for row in following) == [
+        (2, 5),
+        (2, 7),
+    ]
     assert {row.headers["celery"]["headers"]["parent_id"] for row in following} == {
         str(Message.objects.get(type=task.name).id)
     }
@@ -154,7 +157,12 @@ def test_replace_runs_another_task_in_its_place(task: Any) -> None:
     task.delay(1)
     assert isinstance(run(lambda t, n: t.replace(sample.add.s(n, b=1))), Ignore)
     row = Message.objects.get()
-    assert (row.consumer, row.type, row.status, row.payload["args"]) == ("sample.add", "sample.add", "pending", [1])
+    assert (row.consumer, row.type, row.status, row.payload["args"]) == (
+        "sample.add",
+        "sample.add",
+        "pending",
+        [1],
+    )
 
 
 @BOTH

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -14,7 +15,7 @@ from outbox import claims
 from outbox.api import RetryPolicy
 from outbox.models import Message, Status
 from outbox.saga.api import SagaDefinition, Step, StepCall, local, register, remote, start
-from outbox.saga.models import Saga
+from outbox.saga.models import Saga, SagaStep
 
 
 class World:
@@ -24,7 +25,7 @@ class World:
         self.calls: list[tuple[str, str]] = []
         self.recorded: list[str] = []
         self.ended: list[tuple[str, str]] = []
-        self.faults: dict[str, Callable[[StepCall], None]] = {}
+        self.faults: dict[str, Callable[[Any], None]] = {}
 
     def work(self, name: str) -> Callable[[StepCall], dict[str, Any]]:
         """A step's function of that name."""
@@ -45,6 +46,16 @@ class World:
             if fault := self.faults.get(f"record {name}"):
                 fault(call)
             self.recorded.append(name)
+
+        return note
+
+    def hook(self, what: str) -> Callable[..., None]:
+        """What is called at a transition of that name."""
+
+        def note(_: object, __: str, reason: str) -> None:
+            if fault := self.faults.get(what):
+                fault(None)
+            self.ended.append((what, reason))
 
         return note
 
@@ -91,9 +102,23 @@ register(
                 pivot=True,
             ),
         ],
-        on_completed=lambda _, key, reason: WORLD.ended.append(("completed", reason)),
-        on_compensated=lambda _, key, reason: WORLD.ended.append(("compensated", reason)),
-        on_parked=lambda _, key, reason: WORLD.ended.append(("parked", reason)),
+        on_completed=WORLD.hook("completed"),
+        on_compensated=WORLD.hook("compensated"),
+        on_parked=WORLD.hook("parked"),
+    )
+)
+
+
+register(
+    SagaDefinition(
+        "sample.voyage",
+        steps=[
+            Step("sail", action=remote(WORLD.work("sail")), retry=TWICE, pivot=True),
+            Step("thank", action=remote(WORLD.work("thank")), retry=TWICE),
+            Step("archive", action=local(WORLD.work("archive")), retry=TWICE),
+        ],
+        on_completed=WORLD.hook("completed"),
+        on_parked=WORLD.hook("parked"),
     )
 )
 
@@ -110,6 +135,53 @@ def saga(transactional_db: None, world: World) -> Saga:
     """A started saga."""
     with transaction.atomic():
         return Saga.objects.get(pk=start("sample.journey", "trip-1", actor="ada"))
+
+
+@pytest.fixture
+def voyage(transactional_db: None, world: World) -> Saga:
+    """A started saga whose first step is the pivot."""
+    with transaction.atomic():
+        return Saga.objects.get(pk=start("sample.voyage", "voyage-1", actor="ada"))
+
+
+def raising(*errors: BaseException, times: int | None = None) -> Callable[[Any], None]:
+    """A fault that raises the errors one after the other, each so many times; the last for ever, without a number."""
+    left = [error for error in errors for _ in range(times or 1)]
+
+    def fault(_: object) -> None:
+        if left:
+            raise left.pop(0)
+        if times is None:
+            raise errors[-1]
+
+    return fault
+
+
+class Killed(BaseException):
+    """As good as SIGKILL: nothing of ours runs after it."""
+
+
+def status(saga: Saga) -> str:
+    """The saga's status in the database."""
+    saga.refresh_from_db()
+    return saga.status
+
+
+def states() -> list[tuple[str, str, str]]:
+    """Every step reached: name, direction, status."""
+    return [(row.name, row.direction, row.status) for row in SagaStep.objects.all()]
+
+
+def end_leases() -> None:
+    """The time of every attempt at work is over."""
+    SagaStep.objects.filter(status="running").update(locked_until=Now() - timedelta(seconds=1))
+
+
+def sent() -> list[claims.Claimed]:
+    """What is due now, sent by a relay."""
+    claim = claims.claim(100)
+    claims.settle_sent(claim, [m.id for m in claim.messages])
+    return list(claim.messages)
 
 
 def deliver(claimed: claims.Claimed) -> Exception | None:
@@ -134,9 +206,7 @@ def deliver(claimed: claims.Claimed) -> Exception | None:
 def step() -> list[Exception | None]:
     """Deliver what is due now (all waits are over)."""
     Message.objects.filter(status=Status.PENDING).update(next_attempt_at=Now())
-    claim = claims.claim(100)
-    claims.settle_sent(claim, [m.id for m in claim.messages])
-    return [deliver(message) for message in claim.messages]
+    return [deliver(message) for message in sent()]
 
 
 def run_to_the_end() -> None:

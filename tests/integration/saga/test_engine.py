@@ -15,30 +15,19 @@ from outbox.audit import findings
 from outbox.saga.api import SagaRefused, UnknownSaga, cancel, resume, start
 from outbox.saga.models import Saga, SagaStep, SagaTransition
 from outbox.saga.watchdog import sweep
-from tests.integration.saga.conftest import Refusal, World, deliver, run_to_the_end, step
-
-
-def raising(error: Exception, *, times: int = 99):
-    """A fault that raises so many times."""
-    left = [times]
-
-    def fault(_: object) -> None:
-        if left[0]:
-            left[0] -= 1
-            raise error
-
-    return fault
-
-
-def status(saga: Saga) -> str:
-    """The saga's status in the database."""
-    saga.refresh_from_db()
-    return saga.status
-
-
-def states() -> list[tuple[str, str, str]]:
-    """Every step reached: name, direction, status."""
-    return [(row.name, row.direction, row.status) for row in SagaStep.objects.all()]
+from tests.integration.saga.conftest import (
+    Killed,
+    Refusal,
+    World,
+    deliver,
+    end_leases,
+    raising,
+    run_to_the_end,
+    sent,
+    states,
+    status,
+    step,
+)
 
 
 def test_it_runs_its_steps_in_order_and_completes(saga: Saga, world: World) -> None:
@@ -174,17 +163,11 @@ def test_a_late_outcome_is_refused(saga: Saga, world: World) -> None:
 def test_a_dead_workers_step_is_found_and_tried_again(saga: Saga, world: World) -> None:
     """The lease ends, the watchdog schedules the same message with the same key; a second watchdog finds nothing."""
     step()
-    claim = claims.claim(10)
-    claims.settle_sent(claim, [m.id for m in claim.messages])
-
-    class Killed(BaseException):
-        """As good as SIGKILL: nothing of ours runs after it."""
-
-    world.faults["book"] = raising(Killed(), times=1)  # type: ignore[arg-type]
+    world.faults["book"] = raising(Killed(), times=1)
     with pytest.raises(Killed):
-        deliver(claim.messages[0])
+        deliver(sent()[0])
     assert sweep().attempts_lost == 0
-    SagaStep.objects.filter(name="second").update(locked_until=Now() - timedelta(seconds=1))
+    end_leases()
     assert sweep().attempts_lost == 1
     assert sweep().attempts_lost == 0
     run_to_the_end()
