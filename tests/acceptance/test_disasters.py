@@ -16,7 +16,7 @@ from orders.sandbox.client import SandboxClient
 from outbox import claims
 from outbox.audit import findings
 from outbox.models import Message
-from outbox.saga.models import SagaStep, SagaTransition
+from outbox.saga.models import Saga, SagaStep, SagaTransition
 from outbox.transports.celery import CeleryTransport
 from tests.harness.processes import STEP_QUEUES, Platform
 from tests.harness.shop import order, product, wait_for_the_end
@@ -90,18 +90,15 @@ def test_duplicates_and_forgeries_do_nothing(sandbox: SandboxClient, platform: P
     platform.worker()
     transport = CeleryTransport()
     stranger = Celery(broker=django_settings.BROKER_URL, set_as_current=False)
-    while Message.objects.filter(consumed_at=None).exists():
+    while not _all_is_done():
         claim = claims.claim(100)
         for _ in range(3):
             if claim.messages:
                 transport.send(claim.messages)
         claims.settle_sent(claim, [m.id for m in claim.messages])
         wait_until(
-            lambda: (
-                Message.objects.filter(status="pending").exists()
-                or not Message.objects.filter(consumed_at=None).exists()
-            ),
-            "the messages to be consumed",
+            lambda: Message.objects.filter(status="pending").exists() or _all_is_done(),
+            "the next message, or the end",
         )
     forged = {"outbox_attempt": 1, "outbox_correlation_id": ""}
     arguments = {
@@ -125,6 +122,12 @@ def test_duplicates_and_forgeries_do_nothing(sandbox: SandboxClient, platform: P
     assert findings() == []
     transport.close()
     stranger.close()
+
+
+def _all_is_done() -> bool:
+    """Every saga has ended, and every message is consumed."""
+    going = Saga.objects.filter(ended_at=None).exists()
+    return not going and not Message.objects.filter(consumed_at=None).exists()
 
 
 def _waiting() -> int:
