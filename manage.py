@@ -16,7 +16,7 @@ def main() -> None:
     try:
         execute_from_command_line(sys.argv)
     except ImproperlyConfigured as error:
-        sys.exit(f"{error}\nIn development start script/server first: manage.py then speaks to what it runs.")
+        sys.exit(str(error))
 
 
 if __name__ == "__main__":

@@ -7,9 +7,11 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from celery import shared_task
+from pydantic import ValidationError
 
 from outbox.backoff import RetryPolicy
 from outbox.events import event_class_type
+from outbox.exceptions import PermanentError
 
 Subscriber = TypeVar("Subscriber", bound=Callable[[Any], object])
 
@@ -44,7 +46,11 @@ def subscribe(
         _subscribers[kind.name].append(task_name)
 
         def run(**payload: Any) -> None:
-            function(kind.schema.validate_python(payload))
+            try:
+                event = kind.schema.validate_python(payload)
+            except ValidationError as error:
+                raise PermanentError(f"The payload is no {kind.name}: {error}") from None
+            function(event)
 
         run.__doc__ = function.__doc__
         from outbox.celery import SubscriberTask

@@ -11,7 +11,8 @@ class ProjectConfig(AppConfig):
     name = "project"
 
     def ready(self) -> None:
-        import project.celery  # noqa: F401
+        import project.celery
+        import project.checks  # noqa: F401
         from project import roles
 
         roles.connect()

@@ -25,13 +25,18 @@ PERIODIC = ("outbox.dispatch", "outbox.saga.sweep")
 CHATTY = ("celery.beat", "celery.worker.strategy", "celery.app.trace")
 
 
-class PeriodicTasks(logging.Filter):
-    """Leaves out the lines that say every few seconds that nothing happened. Warnings and errors stay."""
+class Routine(logging.Filter):
+    """Leaves out routine: that a task came (its end is told), and what happens every few seconds.
+
+    Warnings and errors stay.
+    """
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Whether to show the line."""
         if record.levelno > logging.INFO or record.name not in CHATTY:
             return True
+        if record.name == "celery.worker.strategy":
+            return False
         message = record.getMessage()
         return not any(task in message for task in PERIODIC)
 
@@ -71,13 +76,14 @@ def logging_config(*, level: str, json: bool) -> dict[str, Any]:
         "version": 1,
         "disable_existing_loggers": False,
         "formatters": {"structlog": formatter},
-        "filters": {"periodic": {"()": PeriodicTasks}},
+        "filters": {"routine": {"()": Routine}},
         "handlers": {
-            "console": {"class": "logging.StreamHandler", "formatter": "structlog", "filters": ["periodic"]}
+            "console": {"class": "logging.StreamHandler", "formatter": "structlog", "filters": ["routine"]}
         },
         "root": {"handlers": ["console"], "level": level},
         "loggers": {
             "httpx": {"level": "WARNING"},
+            "django": {"level": level},  # without Django's own handler, which would say everything twice
             "django.server": {"handlers": ["console"], "propagate": False},
         },
     }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from project.console import UNFOLD  # noqa: F401  (a setting: the look of the admin)
 from project.environment import ROOT, load, secret_key
@@ -169,7 +170,7 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {
 CELERY_TASK_ROUTES = {"outbox.dispatch": {"queue": "outbox"}, "outbox.saga.sweep": {"queue": "outbox"}}
 
 # --- The platform ----------------------------------------------------------------------------------------------
-OUTBOX = {
+OUTBOX: dict[str, Any] = {
     "RESEND_AFTER": env.float("OUTBOX_RESEND_AFTER", default=60.0),
     "LEASE": env.float("OUTBOX_LEASE", default=30.0),
     "RESCUE_INTERVAL": env.float("OUTBOX_RESCUE_INTERVAL", default=5.0),

@@ -73,7 +73,7 @@ def _tell_unended(ids: Sequence[UUID], orders: int, warn: Callable[[str], None])
             f"{order.number} ({order.get_status_display().lower()})" for order in left[:UNENDED_NAMED]
         )
         more = f" and {len(left) - UNENDED_NAMED} more" if len(left) > UNENDED_NAMED else ""
-        warn(f"The time is over, and {len(left)} orders are still under way: {named}{more}")
+        warn(f"The time is over, and {len(left)} of the orders have not ended: {named}{more}")
 
 
 def _confirmed_findings() -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Callable, Sequence
 
@@ -30,13 +31,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m project.stack",
+        prog=os.environ.get("TODOKE_COMMAND", "python -m project.stack"),
         description="Runs Todoke here: PostgreSQL, Valkey, web, workers, beat, sandbox and Flower.",
         epilog="The state is kept in $TODOKE_HOME (default: .todoke in the project). "
         "DATABASE_URL and BROKER_URL replace the embedded servers; PORT is the shop's port.",
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    start = commands.add_parser("up", help="start everything and keep it running until Ctrl-C")
+    start = commands.add_parser(
+        "up", help="start everything and keep it running until Ctrl-C", epilog=parser.epilog
+    )
     start.add_argument(
         "--unattended", action="store_true", help="stop also at the end of standard input; print no passwords"
     )
@@ -57,7 +60,7 @@ def _up(options: argparse.Namespace) -> int:
         info = read_run()
         if info is None:
             raise
-        print(status_report(info))
+        print(f"It runs already, and nothing was started. {status_report(info)}")
     return OK
 
 

@@ -9,23 +9,26 @@ from project.stack.runinfo import RunInfo
 from project.stack.state import StateDir
 
 LABELS = {"shop": "Shop", "admin": "Admin", "api_docs": "API docs", "sandbox": "Sandbox", "flower": "Flower"}
+NOTES = {"sandbox": "  (needs its token)"}
 ACCOUNTS = {"operator": "TODOKE_OPERATOR_PASSWORD", "customer": "TODOKE_CUSTOMER_PASSWORD"}
 
 
 def urls_report(info: RunInfo) -> str:
     """Return one line for each address of the stack."""
-    return "\n".join(f"  {LABELS.get(key, key):<9} {url}" for key, url in info.urls.items())
+    lines = [f"  {LABELS.get(key, key):<9} {url}{NOTES.get(key, '')}" for key, url in info.urls.items()]
+    return "\n".join(lines)
 
 
 def accounts_report(state: StateDir, credentials: Credentials, *, show: bool) -> str:
     """Return lines about the accounts; with `show`, the passwords that the environment did not set."""
     file = state.file(FILE)
     if not show:
-        return f"Accounts: {' and '.join(ACCOUNTS)}; generated passwords are in {file}"
+        return (
+            f"Accounts: {' and '.join(ACCOUNTS)}; generated passwords, Flower's and the API key are in {file}"
+        )
     lines = [f"  {name:<9} {_password(credentials, variable)}" for name, variable in ACCOUNTS.items()]
-    return "\n".join(
-        [f"Accounts, shown this once (kept in {file}):", *lines, f"  Flower asks for {_flower(credentials)}"]
-    )
+    first = f"Accounts, shown this once (kept in {file}, with the customer's API key):"
+    return "\n".join([first, *lines, f"  {'Flower':<9} {_flower(credentials)}"])
 
 
 def status_report(info: RunInfo) -> str:
@@ -46,6 +49,6 @@ def _password(credentials: Credentials, variable: str) -> str:
 
 def _flower(credentials: Credentials) -> str:
     if "FLOWER_BASIC_AUTH" in credentials.given:
-        return "the user and password in FLOWER_BASIC_AUTH"
+        return "(as set by FLOWER_BASIC_AUTH)"
     user, _, password = credentials["FLOWER_BASIC_AUTH"].partition(":")
-    return f"{user} {password}"
+    return f"user {user}, password {password}"

@@ -44,10 +44,12 @@ def stages(state: StateDir, ports: Ports, accounts: Mapping[str, str]) -> list[l
     `accounts`: the variables with the passwords that `seed` gives to the operator and the customer account.
     """
     return [
+        [Service("database", (PYTHON, "-m", "project.stack.reachable"), Finishes(), {}, start_timeout=20.0)],
         [_manage("migrate", "--noinput", "--verbosity=0")],
         [_manage("seed", env=accounts)],
         [_sandbox(state, ports.sandbox)],
-        [_web(ports.web), _worker(), _dispatch(), _beat(state), _flower(state, ports.flower)],
+        [_web(ports.web), _worker(), _dispatch(), _beat(state)],
+        [_flower(state, ports.flower)],  # last: at its start it asks the workers about themselves
     ]
 
 

@@ -9,7 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from project.stack.credentials import load_credentials
-from project.stack.environment import account_passwords, choose_ports, given_server, process_environment
+from project.stack.environment import (
+    account_passwords,
+    choose_ports,
+    given_server,
+    process_environment,
+)
 from project.stack.output import Printer
 from project.stack.placement import place_servers
 from project.stack.report import accounts_report, urls_report
@@ -119,5 +124,8 @@ class _Stack:
         self._info = self._info.save(self._state, **changes)
 
     def _stop_at_end_of_input(self) -> None:
-        sys.stdin.buffer.read()
+        while os.read(
+            sys.stdin.fileno(), 4096
+        ):  # not sys.stdin.read(): its lock would outlive the interpreter
+            pass
         self._supervisor.request_stop()

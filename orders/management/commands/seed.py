@@ -100,7 +100,7 @@ class Command(BaseCommand):
         if password:
             self.stdout.write(f"Account {name}: new, with the password {password} (shown only now).")
         elif is_new:
-            self.stdout.write(f"Account {name}: new, with the password from the environment.")
+            self.stdout.write(f"Account {name}: new, with the password that was given.")
         else:
             self.stdout.write(f"Account {name}: there already.")
 
@@ -111,7 +111,7 @@ class Command(BaseCommand):
             api_keys.ensure(customer, "from the environment", key)
         except api_keys.UnusableKey as error:
             raise CommandError(f"TODOKE_API_KEY cannot be used. {error}") from None
-        self.stdout.write("API key: the customer has the one from the environment.")
+        self.stdout.write("API key: the customer has the one that was given.")
 
 
 def _check_password(variable: str, password: str, user: User) -> None:

@@ -48,7 +48,7 @@ def test_a_whole_life(start: Start, open_state: Path) -> None:
     """Ready is said once, with addresses and new accounts; others see it; a signal stops all in order."""
     program = start(DRIVER, "up")
     program.await_line("Accounts, shown this once")
-    program.await_line("Flower asks for")
+    program.await_line("user flower, password")
     assert program.lines.count("Todoke is ready.") == 1
     info = running()
     assert info is not None
@@ -61,7 +61,7 @@ def test_a_whole_life(start: Start, open_state: Path) -> None:
     status, second, env = command("status"), command("up"), command("env")
     assert status.returncode == second.returncode == env.returncode == 0
     assert info.urls["shop"] in status.stdout
-    assert second.stdout == status.stdout
+    assert second.stdout == f"It runs already, and nothing was started. {status.stdout}"
     shell = subprocess.run(
         ["sh", "-c", f'{env.stdout}\nprintf %s "$DATABASE_URL"'], capture_output=True, text=True, check=True
     )

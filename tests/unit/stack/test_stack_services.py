@@ -21,7 +21,7 @@ def services(state: StateDir) -> list[Service]:
 def test_every_name_is_said_once(tmp_path: Path) -> None:
     """All of Todoke's processes are there, each with its own name."""
     names = [service.name for service in services(StateDir.open(tmp_path / "s"))]
-    assert names == ["migrate", "seed", "sandbox", "web", "worker", "dispatch", "beat", "flower"]
+    assert names == ["database", "migrate", "seed", "sandbox", "web", "worker", "dispatch", "beat", "flower"]
 
 
 def test_no_secret_is_on_a_command_line(tmp_path: Path) -> None:
