@@ -74,7 +74,7 @@ def test_a_whole_life(start: Start, open_state: Path) -> None:
     assert command("env").returncode == 3
 
     again = start(DRIVER, "up")
-    again.await_line("generated passwords are in")
+    again.await_line("generated passwords, Flower")
     assert info.env["TODOKE_OPERATOR_PASSWORD"] not in again.output
 
 
