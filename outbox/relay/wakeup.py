@@ -11,6 +11,7 @@ import logging
 import os
 import threading
 from collections.abc import Callable
+from typing import Any
 
 from django.db import close_old_connections, transaction
 
@@ -65,10 +66,26 @@ class Waker:
 
 
 def send_dispatch_task() -> None:
-    """Ask a Celery worker for a round of the relay; the request expires where nobody takes it for minutes."""
+    """Ask a Celery worker for a round of the relay, unless a request is waiting already.
+
+    One that waits has not begun: when it does, it finds what was committed before we looked. It expires where
+    nobody takes it for minutes.
+    """
     from outbox.tasks import dispatch
 
-    dispatch.apply_async(expires=conf().periodic_expiry, retry=False)
+    with dispatch.app.producer_pool.acquire(block=True) as producer:
+        if not _is_waiting(producer, conf().DISPATCH_QUEUE):
+            dispatch.apply_async(
+                producer=producer, queue=conf().DISPATCH_QUEUE, expires=conf().periodic_expiry, retry=False
+            )
+
+
+def _is_waiting(producer: Any, queue: str) -> bool:
+    """Whether a message waits in the queue; a queue that the broker does not know has none."""
+    try:
+        return bool(producer.channel.queue_declare(queue=queue, passive=True).message_count)
+    except producer.connection.channel_errors:
+        return False
 
 
 def notify_listeners() -> None:

@@ -70,6 +70,17 @@ def test_the_dispatch_task_is_sent_from_the_background(broker: Redis, settings) 
     assert b'"expires": "20' in broker.lindex("outbox", 0)
 
 
+def test_a_request_that_waits_already_serves_the_next_commit_too(broker: Redis, settings) -> None:
+    """Nobody has taken the first dispatch task yet: a second would find nothing left to do."""
+    settings.OUTBOX = {"WAKE_UP": ("task",)}
+    wakeup.send_dispatch_task()
+    wakeup.send_dispatch_task()
+    assert broker.llen("outbox") == 1
+    broker.rpop("outbox")
+    wakeup.send_dispatch_task()
+    assert broker.llen("outbox") == 1
+
+
 def test_a_listener_hears_what_another_process_publishes(settings) -> None:
     """NOTIFY ends the wait of a listening relay, from outside the business transaction."""
     settings.OUTBOX = {"WAKE_UP": ("notify",)}
