@@ -75,9 +75,7 @@ class DurableTask(Task):
         if getattr(self.request, "outbox_consuming", False):
             return super().__call__(*args, **kwargs)  # the running task called itself, as a function
         self.request.outbox_consuming = True
-        delivery = Delivery.of(self.request)
-        if delivery is None:
-            raise Ignore(f"{self.name} came without an outbox message: no row, no work.")
+        delivery = _delivery(self)
         with working_on(
             correlation_id=delivery.correlation_id,
             causation_id=str(delivery.message_id),
@@ -105,10 +103,15 @@ class SubscriberTask(DurableTask):
 
 def delivery_of(task: Task) -> tuple[UUID, int]:
     """Id and attempt of the message that a ``manual`` task is running for."""
+    delivery = _delivery(task)
+    return delivery.message_id, delivery.attempt
+
+
+def _delivery(task: Task) -> Delivery:
     delivery = Delivery.of(task.request)
     if delivery is None:
         raise Ignore(f"{task.name} came without an outbox message: no row, no work.")
-    return delivery.message_id, delivery.attempt
+    return delivery
 
 
 def _running(task_id: str | None) -> Any | None:

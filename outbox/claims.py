@@ -126,6 +126,11 @@ class Claim:
     lock_id: UUID
     messages: list[Claimed]
 
+    @property
+    def ids(self) -> list[UUID]:
+        """Of all its messages."""
+        return [message.id for message in self.messages]
+
 
 class Failure(NamedTuple):
     """A message that was not sent, why, and the seconds until its next attempt (``None``: Failed)."""

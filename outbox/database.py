@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from django.db import connections, transaction
+from django.db import InterfaceError, OperationalError, connections, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from outbox.conf import conf
+
+DATABASE_AWAY = (OperationalError, InterfaceError)
+"""What it looks like when the database is away, or ended a statement for its own reasons: nobody's outcome."""
 
 
 def connection() -> BaseDatabaseWrapper:

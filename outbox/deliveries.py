@@ -11,11 +11,10 @@ from uuid import UUID
 
 from celery.exceptions import Ignore, Reject, Retry
 from celery.utils.log import get_task_logger
-from django.db import InterfaceError, OperationalError
 
 from outbox import consumption
 from outbox.backoff import default_policy
-from outbox.database import atomic, connection
+from outbox.database import DATABASE_AWAY, atomic, connection
 from outbox.exceptions import PermanentError
 from outbox.following import send_what_follows
 from outbox.wording import describe
@@ -26,7 +25,6 @@ if TYPE_CHECKING:
 logger = get_task_logger(__name__)
 
 T = TypeVar("T")
-DATABASE_AWAY = (OperationalError, InterfaceError)
 
 
 @dataclass(frozen=True)

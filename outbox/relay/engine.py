@@ -66,9 +66,7 @@ class Relay:
         except BrokerUnavailable as error:
             return self._give_back(claim, error)
         except Exception:
-            claims.release(
-                claim, [m.id for m in claim.messages]
-            )  # whatever it was, the next round need not wait
+            claims.release(claim, claim.ids)  # whatever it was, the next round need not wait
             raise
 
     def turn(self) -> Round:
@@ -112,13 +110,13 @@ class Relay:
     def _send_and_settle(self, claim: Claim) -> Round:
         errors = self.transport.send(claim.messages)
         self.breaker.succeeded()
-        sent = claims.settle_sent(claim, [m.id for m in claim.messages if m.id not in errors])
+        sent = claims.settle_sent(claim, [id_ for id_ in claim.ids if id_ not in errors])
         failed = claims.settle_failed(claim, _failures(claim.messages, errors), self.name)
         return Round(len(claim.messages), sent, failed)
 
     def _give_back(self, claim: Claim, error: BrokerUnavailable) -> Round:
         self.breaker.failed()
-        released = claims.release(claim, [m.id for m in claim.messages])
+        released = claims.release(claim, claim.ids)
         logger.warning(
             "%s; %s messages given back, next try in %.1f s", error, released, self.breaker.remaining
         )

@@ -7,15 +7,12 @@ import threading
 from collections.abc import Callable
 
 from django.db import close_old_connections
-from django.db.utils import InterfaceError, OperationalError
 
 from outbox.conf import conf
-from outbox.database import connection
+from outbox.database import DATABASE_AWAY, connection
 from outbox.relay.engine import Relay, Round
 
 logger = logging.getLogger(__name__)
-
-DATABASE_AWAY = (OperationalError, InterfaceError)
 
 
 class Loop:

@@ -8,15 +8,14 @@ business transaction, where it would take a database-wide lock at commit.
 from __future__ import annotations
 
 import logging
-import os
 import threading
 from collections.abc import Callable
-from typing import Any
 
 from django.db import close_old_connections, transaction
 
 from outbox.conf import conf
 from outbox.database import connection, execute
+from outbox.relay.per_process import PerProcess
 
 logger = logging.getLogger(__name__)
 
@@ -34,14 +33,13 @@ def wake_on_commit() -> None:
 def wake() -> None:
     """Wake a relay now. Returns at once; many calls in a short time are one wake-up."""
     if conf().WAKE_UP:
-        _waker().signal.set()
+        _waker.get().signal.set()
 
 
 class Waker:
     """The background thread that does the waking, one per process."""
 
     def __init__(self) -> None:
-        self.pid = os.getpid()
         self.signal = threading.Event()
         self.stopping = False
         self.thread = threading.Thread(target=self.run, name="outbox-waker", daemon=True)
@@ -66,26 +64,10 @@ class Waker:
 
 
 def send_dispatch_task() -> None:
-    """Ask a Celery worker for a round of the relay, unless a request is waiting already.
-
-    One that waits has not begun: when it does, it finds what was committed before we looked. It expires where
-    nobody takes it for minutes.
-    """
+    """Ask a Celery worker for a round of the relay; the request expires where nobody takes it for minutes."""
     from outbox.tasks import dispatch
 
-    with dispatch.app.producer_pool.acquire(block=True) as producer:
-        if not _is_waiting(producer, conf().DISPATCH_QUEUE):
-            dispatch.apply_async(
-                producer=producer, queue=conf().DISPATCH_QUEUE, expires=conf().periodic_expiry, retry=False
-            )
-
-
-def _is_waiting(producer: Any, queue: str) -> bool:
-    """Whether a message waits in the queue; a queue that the broker does not know has none."""
-    try:
-        return bool(producer.channel.queue_declare(queue=queue, passive=True).message_count)
-    except producer.connection.channel_errors:
-        return False
+    dispatch.apply_async(queue=conf().DISPATCH_QUEUE, expires=conf().periodic_expiry, retry=False)
 
 
 def notify_listeners() -> None:
@@ -107,23 +89,5 @@ WAYS: dict[str, Callable[[], None]] = {
     "thread": ring_thread,
 }
 
-_current: Waker | None = None
-_lock = threading.Lock()
-
-
-def _waker() -> Waker:
-    """This process's waker; a forked child makes its own, because threads do not survive a fork."""
-    global _current  # noqa: PLW0603  (one per process by intent)
-    with _lock:
-        if _current is None or _current.pid != os.getpid() or not _current.thread.is_alive():
-            _current = Waker()
-        return _current
-
-
-def _after_fork() -> None:
-    """The lock may have been held by another thread of the parent at the moment of the fork."""
-    global _lock, _current
-    _lock, _current = threading.Lock(), None
-
-
-os.register_at_fork(after_in_child=_after_fork)
+_waker = PerProcess(Waker, lambda waker: waker.thread.is_alive())
+"""This process's waker."""

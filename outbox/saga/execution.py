@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from celery.exceptions import Ignore, Retry, SoftTimeLimitExceeded
-from django.db import InterfaceError, OperationalError
 
 from outbox.celery import delivery_of
 from outbox.consumption import consume
+from outbox.database import DATABASE_AWAY
 from outbox.saga import engine
 from outbox.saga.definition import SagaDefinition, Step, StepCall
 from outbox.saga.exceptions import AttemptLost, NoSuchSaga
@@ -67,7 +67,7 @@ class Attempt:
                     row, call = begun
                     result = self.operation.work(call) or {}
                     engine.succeed(t, row, result)
-        except (Ignore, OperationalError, InterfaceError):
+        except (Ignore, *DATABASE_AWAY):
             raise  # a database that is away is nobody's outcome: the message is delivered again
         except Exception as error:
             raise self._failed_locally(error) from error
@@ -117,7 +117,7 @@ class Attempt:
         """What goes wrong in here is the attempt's outcome."""
         try:
             yield
-        except (Ignore, OperationalError, InterfaceError):
+        except (Ignore, *DATABASE_AWAY):
             raise  # not recorded: unknown, and the lease's end will bring it back
         except SoftTimeLimitExceeded as limit:
             lost = AttemptLost(f"Attempt {self.number} was interrupted: it may take {self.step.timeout} s.")

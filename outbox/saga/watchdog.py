@@ -8,12 +8,11 @@ from datetime import timedelta
 from typing import NamedTuple
 from uuid import UUID
 
-from django.db import InterfaceError, OperationalError
 from django.db.models import Exists, OuterRef
 from django.db.models.functions import Now
 
 from outbox.conf import conf
-from outbox.database import atomic, connection
+from outbox.database import DATABASE_AWAY, atomic, connection
 from outbox.models import Message, Status
 from outbox.saga import engine
 from outbox.saga.exceptions import AttemptLost
@@ -64,7 +63,7 @@ def _each(saga_ids: Iterable[UUID], handle: Callable[[Turn], bool]) -> int:
         try:
             with turn(saga_id, ACTOR, skip_locked=True) as t:
                 found = t is not None and handle(t)
-        except (OperationalError, InterfaceError):
+        except DATABASE_AWAY:
             if not _database_answers():
                 raise
             logger.warning("Saga %s has to wait for the next round", saga_id, exc_info=True)  # locks
