@@ -56,12 +56,34 @@ class Message(models.Model):
     correlation_id = models.CharField(
         max_length=64, blank=True, db_default="", help_text="What it belongs to, such as an order's id."
     )
+    key = models.CharField(
+        max_length=200,
+        blank=True,
+        db_default="",
+        help_text="Messages of one key reach their consumer one after the other. Empty: in no order.",
+    )
+    blocks_key = models.BooleanField(
+        default=True,
+        db_default=True,
+        help_text="Whether, once Failed, it holds back the later ones of its key.",
+    )
+    schedule_key = models.CharField(
+        max_length=200,
+        null=True,
+        blank=True,
+        help_text="The caller's name for it while it waits: to cancel it, or to replace it.",
+    )
 
     status = models.CharField(
         max_length=10, choices=Status, default=Status.PENDING, db_default=Status.PENDING
     )
     occurred_at = models.DateTimeField(db_default=Now(), editable=False)
     next_attempt_at = models.DateTimeField(db_default=Now(), help_text="When it is due, while Pending.")
+    waits_for = models.UUIDField(
+        null=True,
+        editable=False,
+        help_text="The message before it in its key, or the pause that holds it back, while Pending.",
+    )
     attempts = models.PositiveIntegerField(default=0, db_default=0, editable=False)
     redriven_after = models.PositiveIntegerField(
         default=0,
@@ -76,6 +98,13 @@ class Message(models.Model):
         help_text="Times it was sent again because nobody had consumed it.",
     )
     lock_id = models.UUIDField(null=True, editable=False, help_text="The fencing value of whoever holds it.")
+    locked_by = models.CharField(
+        max_length=200,
+        blank=True,
+        db_default="",
+        editable=False,
+        help_text="The relay or worker that held it last.",
+    )
     locked_until = models.DateTimeField(
         null=True,
         editable=False,
@@ -102,8 +131,22 @@ class Message(models.Model):
         ]
         indexes: ClassVar = [
             models.Index(
-                "priority", "next_attempt_at", name="outbox_due", condition=Q(status=Status.PENDING)
+                "priority",
+                "next_attempt_at",
+                "id",
+                name="outbox_due",
+                condition=Q(status=Status.PENDING, waits_for=None),
             ),
+            models.Index("waits_for", name="outbox_waiting", condition=Q(waits_for__isnull=False)),
+            models.Index(
+                "consumer",
+                "key",
+                "occurred_at",
+                "id",
+                name="outbox_key",
+                condition=~Q(key="") & Q(consumed_at=None, discarded_at=None),
+            ),
+            models.Index("consumed_at", name="outbox_consumed", condition=Q(consumed_at__isnull=False)),
             models.Index(
                 "locked_until",
                 name="outbox_leased",
@@ -113,6 +156,22 @@ class Message(models.Model):
             models.Index("correlation_id", name="outbox_correlation", condition=~Q(correlation_id="")),
         ]
         constraints: ClassVar = [
+            models.UniqueConstraint(
+                "consumer",
+                "key",
+                name="outbox_one_of_key_on_its_way",
+                condition=~Q(key="")
+                & Q(status__in=[Status.PROCESSING, Status.SENT], consumed_at=None, discarded_at=None),
+            ),
+            models.UniqueConstraint(
+                "consumer",
+                "schedule_key",
+                name="outbox_schedule_key",
+                condition=Q(schedule_key__isnull=False),
+            ),
+            models.CheckConstraint(
+                condition=Q(waits_for=None) | Q(status=Status.PENDING), name="outbox_only_pending_waits"
+            ),
             models.CheckConstraint(condition=Q(status__in=Status.values), name="outbox_status_known"),
             models.CheckConstraint(condition=Q(priority__range=(0, 9)), name="outbox_priority_range"),
             models.CheckConstraint(
