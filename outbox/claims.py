@@ -3,102 +3,31 @@
 Each function is one statement, and each write carries the fence ``lock_id``: whoever lost its claim changes
 nothing. All times are the database's. No row stays locked after a function returns (call them in
 autocommit), so nothing is ever sent under a row lock.
-
-The claim is the queue technique of PostgreSQL's ``SKIP LOCKED``: two relays never wait for each other.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import NamedTuple
 from uuid import UUID, uuid4
 
+from django.db import IntegrityError
+
 from outbox.conf import conf
 from outbox.database import execute, fetch
-
-CLAIM = """
-WITH due AS (
-    SELECT id FROM outbox_message
-    WHERE status = 'pending' AND next_attempt_at <= now()
-    ORDER BY priority, next_attempt_at
-    LIMIT %s
-    FOR UPDATE SKIP LOCKED
+from outbox.sql.claiming import (
+    CLAIM,
+    COUNT_REFUSED,
+    DEFER,
+    HOLD,
+    RELEASE,
+    RENEW,
+    SETTLE_FAILED,
+    SETTLE_SENT,
 )
-UPDATE outbox_message m
-SET status = 'processing', attempts = m.attempts + 1, lock_id = %s,
-    locked_until = now() + make_interval(secs => %s)
-FROM due WHERE m.id = due.id
-RETURNING m.id, m.type, m.consumer, m.payload, m.headers, m.queue, m.priority, m.attempts, m.correlation_id,
-    m.attempts - m.redriven_after
-"""
-
-SETTLE_SENT = """
-UPDATE outbox_message
-SET status = 'sent', sent_at = now(), lock_id = NULL,
-    locked_until = now() + make_interval(secs => least(%s * 2.0 ^ least(resends, 20), %s))
-WHERE id IN (
-    SELECT id FROM outbox_message
-    WHERE id = ANY(%s) AND lock_id = %s AND status = 'processing'
-    FOR UPDATE SKIP LOCKED  -- a consumer that was quicker holds its row: it settles by itself
-)
-"""
-
-SETTLE_FAILED = """
-WITH given AS (
-    SELECT * FROM unnest(%s::uuid[], %s::text[], %s::float8[]) AS given(id, error, delay)
-), settled AS (
-    UPDATE outbox_message m
-    SET status = CASE WHEN given.delay IS NULL THEN 'failed' ELSE 'pending' END,
-        next_attempt_at = now() + make_interval(secs => coalesce(given.delay, 0)),
-        lock_id = NULL, locked_until = NULL, last_error = given.error
-    FROM given
-    WHERE m.id = given.id AND m.id IN (
-        SELECT id FROM outbox_message WHERE id = ANY(%s) AND lock_id = %s AND status = 'processing'
-        FOR UPDATE SKIP LOCKED
-    )
-    RETURNING m.id, m.attempts, m.last_error
-)
-INSERT INTO outbox_attempt (message_id, number, stage, error, worker)
-SELECT id, attempts, 'send', last_error, %s FROM settled
-"""
-
-RELEASE = """
-UPDATE outbox_message
-SET status = 'pending', attempts = greatest(attempts - 1, 0), lock_id = NULL, locked_until = NULL
-WHERE id IN (
-    SELECT id FROM outbox_message WHERE id = ANY(%s) AND lock_id = %s AND status = 'processing'
-    FOR UPDATE SKIP LOCKED
-)
-"""
-
-RESCUE = """
-WITH overdue AS (
-    SELECT id, started_at IS NOT NULL AS started, status = 'sent' AND started_at IS NULL AS unconsumed,
-           started_at IS NOT NULL AND %s <= 1 + (
-               SELECT count(*) FROM outbox_attempt a
-               WHERE a.message_id = outbox_message.id AND a.stage = 'lost' AND a.number > redriven_after
-           ) AS hopeless
-    FROM outbox_message
-    WHERE status IN ('processing', 'sent') AND consumed_at IS NULL AND locked_until < now()
-    ORDER BY locked_until
-    LIMIT %s
-    FOR UPDATE SKIP LOCKED
-), rescued AS (
-    UPDATE outbox_message m
-    SET status = CASE WHEN hopeless THEN 'failed' ELSE 'pending' END,
-        next_attempt_at = now(), lock_id = NULL, locked_until = NULL, started_at = NULL,
-        attempts = greatest(m.attempts - (NOT started)::int, 0),  -- nobody worked on it: the attempt is refunded
-        resends = least(m.resends + unconsumed::int, 32767),
-        last_error = CASE WHEN started THEN %s ELSE m.last_error END
-    FROM overdue WHERE m.id = overdue.id
-    RETURNING m.id, m.attempts, m.last_error, started, unconsumed
-), noted AS (
-    INSERT INTO outbox_attempt (message_id, number, stage, error, worker)
-    SELECT id, attempts, 'lost', last_error, '' FROM rescued WHERE started
-)
-SELECT count(*) FILTER (WHERE NOT unconsumed), count(*) FILTER (WHERE unconsumed) FROM rescued
-"""
+from outbox.sql.rescuing import FREE, HEAL, RESCUE
 
 LOST = "The lease ran out: the worker died, or was slower than its lease."
 
@@ -117,6 +46,9 @@ class Claimed(NamedTuple):
     correlation_id: str
     tries: int
     """Attempts since it was published or redriven: what retry policies count."""
+    key: str = ""
+    waited: bool = False
+    """Whether it became due after it was published: scheduled, tried before, or put off."""
 
 
 @dataclass(frozen=True)
@@ -147,11 +79,30 @@ class Rescued(NamedTuple):
     resent: int
 
 
-def claim(limit: int) -> Claim:
-    """Take up to ``limit`` due messages: Pending → Processing, one attempt counted, leased to us."""
+def claim(limit: int, by: str = "") -> Claim:
+    """Take up to ``limit`` due messages: Pending → Processing, one attempt counted, leased to us.
+
+    Urgent ones first, and of equals the one that has been due longest. Of a key only its first one, and only when none
+    of it is on its way.
+
+    Args:
+        limit: how many at most.
+        by: who takes them, for people to read.
+    """
     lock_id = uuid4()
-    rows = fetch(CLAIM, [limit, lock_id, conf().LEASE])
-    return Claim(lock_id, [Claimed(*row) for row in rows])
+    params = [limit, lock_id, by, conf().LEASE]
+    try:
+        rows = fetch(CLAIM, params)
+    except (
+        IntegrityError
+    ):  # two relays saw two heads of one key: whoever looks again sees which one was taken
+        rows = fetch(CLAIM, params)
+    return Claim(lock_id, sorted((Claimed(*row) for row in rows), key=attrgetter("priority")))
+
+
+def renew(claim: Claim, ids: Sequence[UUID]) -> int:
+    """Begin the lease of those still ours anew. Returns how many are."""
+    return execute(RENEW, [conf().LEASE, list(ids), claim.lock_id])
 
 
 def settle_sent(claim: Claim, ids: Sequence[UUID]) -> int:
@@ -168,7 +119,16 @@ def settle_failed(claim: Claim, failures: Iterable[Failure], worker: str) -> int
     if not failures:
         return 0
     ids, errors, delays = (list(column) for column in zip(*failures, strict=True))
-    return execute(SETTLE_FAILED, [ids, errors, delays, ids, claim.lock_id, worker])
+    settled = execute(SETTLE_FAILED, [ids, errors, delays, ids, claim.lock_id, worker])
+    given_up = [failure.id for failure in failures if failure.delay is None]
+    if given_up:
+        free(given_up)
+    return settled
+
+
+def refused(claim: Claim, ids: Sequence[UUID]) -> int:
+    """How many of these are in other hands: our lease ran out, and writes of ours to them changed nothing."""
+    return int(fetch(COUNT_REFUSED, [list(ids), claim.lock_id])[0][0])
 
 
 def release(claim: Claim, ids: Sequence[UUID]) -> int:
@@ -176,6 +136,39 @@ def release(claim: Claim, ids: Sequence[UUID]) -> int:
     if not ids:
         return 0
     return execute(RELEASE, [list(ids), claim.lock_id])
+
+
+def defer(claim: Claim, delays: Sequence[tuple[UUID, float]]) -> int:
+    """Processing → Pending, due in so many seconds, for those still ours, the attempt refunded."""
+    if not delays:
+        return 0
+    ids, seconds = (list(column) for column in zip(*delays, strict=True))
+    return execute(DEFER, [ids, seconds, claim.lock_id])
+
+
+def hold(claim: Claim, paused: Mapping[UUID, Sequence[UUID]]) -> int:
+    """Processing → Pending, waiting for the end of a pause, the attempt refunded.
+
+    Args:
+        claim: which holds them.
+        paused: message ids by the id of the pause. Those of a pause that was lifted meanwhile are released.
+    """
+    pairs = [(id_, pause) for pause, ids in paused.items() for id_ in ids]
+    if not pairs:
+        return 0
+    ids, pauses = (list(column) for column in zip(*pairs, strict=True))
+    held = execute(HOLD, [ids, pauses, claim.lock_id])
+    return held + (release(claim, ids) if held < len(ids) else 0)
+
+
+def free(ids: Sequence[UUID]) -> int:
+    """Let go what waits for these messages, where they are over. Returns how many became due."""
+    return execute(FREE, [list(ids)])
+
+
+def heal(limit: int) -> int:
+    """Let go up to ``limit`` messages that wait for something that is over or gone."""
+    return execute(HEAL, [limit])
 
 
 def rescue(limit: int) -> Rescued:

@@ -8,77 +8,19 @@ from __future__ import annotations
 
 from uuid import UUID, uuid4
 
+from outbox.claims import free
 from outbox.database import execute, fetch
-
-CONSUME = """
-UPDATE outbox_message
-SET consumed_at = now(), status = 'sent', sent_at = coalesce(sent_at, now()), lock_id = NULL, locked_until = NULL
-WHERE id = %s AND attempts = %s AND consumed_at IS NULL AND started_at IS NULL
-  AND status IN ('processing', 'sent')
-"""
-
-TAKE_LEASE = """
-UPDATE outbox_message
-SET started_at = now(), status = 'sent', sent_at = coalesce(sent_at, now()),
-    lock_id = %s, locked_until = now() + make_interval(secs => %s)
-WHERE id = %s AND attempts = %s AND consumed_at IS NULL AND started_at IS NULL
-  AND status IN ('processing', 'sent')
-"""
-
-FINISH_LEASE = """
-UPDATE outbox_message
-SET consumed_at = now(), lock_id = NULL, locked_until = NULL
-WHERE id = %s AND lock_id = %s AND consumed_at IS NULL
-"""
-
-FAIL = """
-WITH failed AS (
-    UPDATE outbox_message
-    SET status = CASE WHEN %s::float8 IS NULL THEN 'failed' ELSE 'pending' END,
-        next_attempt_at = now() + make_interval(secs => coalesce(%s::float8, 0)),
-        lock_id = NULL, locked_until = NULL, started_at = NULL, last_error = %s
-    WHERE id = %s AND attempts = %s AND consumed_at IS NULL AND status IN ('processing', 'sent')
-      AND (started_at IS NULL OR lock_id = %s)
-    RETURNING id, attempts, last_error
+from outbox.relay.wakeup import wake_on_commit
+from outbox.sql.consuming import (
+    CALL_OFF,
+    CONSUME,
+    FAIL,
+    FINISH_LEASE,
+    NOTE_ATTEMPT,
+    REARM,
+    RESCHEDULE,
+    TAKE_LEASE,
 )
-INSERT INTO outbox_attempt (message_id, number, stage, error, worker)
-SELECT id, attempts, 'consume', last_error, %s FROM failed
-"""
-
-RESCHEDULE = """
-WITH rescheduled AS (
-    UPDATE outbox_message
-    SET status = 'pending', type = %s, consumer = %s, payload = %s::jsonb, headers = headers || %s::jsonb,
-        next_attempt_at = coalesce(%s::timestamptz, now() + make_interval(secs => %s)),
-        lock_id = NULL, locked_until = NULL, started_at = NULL, consumed_at = NULL,
-        last_error = %s
-    WHERE id = %s AND attempts = %s AND status IN ('processing', 'sent')
-      AND (consumed_at IS NULL OR consumed_at = now())  -- now(): marked in this very transaction
-      AND (started_at IS NULL OR lock_id = %s)
-    RETURNING id, attempts, last_error
-)
-INSERT INTO outbox_attempt (message_id, number, stage, error, worker)
-SELECT id, attempts, 'consume', last_error, %s FROM rescheduled
-"""
-
-REARM = """
-UPDATE outbox_message
-SET status = 'pending', consumed_at = NULL, started_at = NULL, resends = 0, lock_id = NULL, locked_until = NULL,
-    next_attempt_at = now() + make_interval(secs => %s), last_error = %s
-WHERE id = %s AND discarded_at IS NULL
-RETURNING attempts
-"""
-
-NOTE_ATTEMPT = """
-INSERT INTO outbox_attempt (message_id, number, stage, error, worker) VALUES (%s, %s, 'consume', %s, %s)
-"""
-
-
-CALL_OFF = """
-UPDATE outbox_message
-SET status = 'failed', discarded_at = now(), last_error = %s, lock_id = NULL, locked_until = NULL
-WHERE id = %s AND consumed_at IS NULL AND discarded_at IS NULL
-"""
 
 
 def consume(message_id: UUID, attempt: int) -> bool:
@@ -86,21 +28,21 @@ def consume(message_id: UUID, attempt: int) -> bool:
 
     A duplicate that runs at the same time waits for this transaction and then gets ``False``.
     """
-    return execute(CONSUME, [message_id, attempt]) == 1
+    return _end(message_id, fetch(CONSUME, [message_id, attempt]))
 
 
-def take_lease(message_id: UUID, attempt: int, seconds: float) -> UUID | None:
+def take_lease(message_id: UUID, attempt: int, seconds: float, *, worker: str = "") -> UUID | None:
     """Hold the message for work that does not fit in a transaction; ``None`` when it is not ours to do.
 
     Not guaranteed: that the work happens once. A holder that dies is followed by another attempt.
     """
     lock_id = uuid4()
-    return lock_id if execute(TAKE_LEASE, [lock_id, seconds, message_id, attempt]) else None
+    return lock_id if execute(TAKE_LEASE, [lock_id, worker, seconds, message_id, attempt]) else None
 
 
 def finish_lease(message_id: UUID, lock_id: UUID) -> bool:
     """Mark leased work as consumed; ``False`` when the lease was lost to another holder meanwhile."""
-    return execute(FINISH_LEASE, [message_id, lock_id]) == 1
+    return _end(message_id, fetch(FINISH_LEASE, [message_id, lock_id]))
 
 
 def fail(
@@ -116,7 +58,10 @@ def fail(
 
     Returns ``False``, and changes nothing, when this delivery is no longer the row's current one.
     """
-    return execute(FAIL, [delay, delay, error, message_id, attempt, lock_id, worker]) == 1
+    failed = execute(FAIL, [delay, delay, error, message_id, attempt, lock_id, worker]) == 1
+    if failed and delay is None:
+        _free(message_id)  # where a failed message of its key lets the others pass
+    return failed
 
 
 def reschedule(
@@ -154,4 +99,16 @@ def call_off(message_id: UUID, reason: str) -> bool:
 
     Returns ``False`` when it was consumed already.
     """
-    return execute(CALL_OFF, [reason, message_id]) == 1
+    return _end(message_id, fetch(CALL_OFF, [reason, message_id]))
+
+
+def _end(message_id: UUID, ended: list[tuple[bool]]) -> bool:
+    """Whether the message has ended here; then the next one of its key may go."""
+    if ended and ended[0][0]:
+        _free(message_id)
+    return bool(ended)
+
+
+def _free(message_id: UUID) -> None:
+    if free([message_id]):
+        wake_on_commit()

@@ -1,6 +1,7 @@
 """The shop's tables."""
 
 from orders.models.access import ApiKey, IdempotencyRecord
+from orders.models.basket import BasketItem
 from orders.models.catalogue import Product, Stock
 from orders.models.fulfilment import Payment, Reservation, Shipment
 from orders.models.order import Order, OrderLine
@@ -8,6 +9,7 @@ from orders.models.reporting import DailySales
 
 __all__ = [
     "ApiKey",
+    "BasketItem",
     "DailySales",
     "IdempotencyRecord",
     "Order",

@@ -6,16 +6,19 @@ from typing import ClassVar
 
 from django.db import models
 from django.db.models import F, Q
+from django.utils.translation import get_language
 from uuid_utils.compat import uuid7
 
 
 class Product(models.Model):
-    """Something for sale."""
+    """Something for sale. Its words may be there in Japanese, too; where they are not, the others are shown."""
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     sku = models.CharField(max_length=40, unique=True)
     name = models.CharField(max_length=120)
     description = models.TextField(blank=True)
+    name_ja = models.CharField("name (Japanese)", max_length=120, blank=True, default="")
+    description_ja = models.TextField("description (Japanese)", blank=True, default="")
     price = models.DecimalField(max_digits=10, decimal_places=2)
     currency = models.CharField(max_length=3, default="EUR")
     is_active = models.BooleanField(default=True)
@@ -29,6 +32,16 @@ class Product(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def local_name(self) -> str:
+        """The name in the language that is active."""
+        return (self.name_ja if _in_japanese() else "") or self.name
+
+    @property
+    def local_description(self) -> str:
+        """The description in the language that is active."""
+        return (self.description_ja if _in_japanese() else "") or self.description
 
 
 class Stock(models.Model):
@@ -54,3 +67,7 @@ class Stock(models.Model):
     def available(self) -> int:
         """What can still be ordered."""
         return self.on_hand - self.reserved
+
+
+def _in_japanese() -> bool:
+    return (get_language() or "").startswith("ja")

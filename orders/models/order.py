@@ -43,6 +43,7 @@ class Order(models.Model):
     postcode = models.CharField(max_length=16)
     city = models.CharField(max_length=80)
     country = models.CharField(max_length=2)
+    language = models.CharField(max_length=10, default="en", help_text="Of the letters about it.")
     reason = models.TextField(blank=True, default="", help_text="Why it was cancelled, or needs attention.")
     placed_at = models.DateTimeField(db_default=Now())
     ended_at = models.DateTimeField(null=True, editable=False)

@@ -1,0 +1,1 @@
+"""The platform's statements, by name. PostgreSQL's dialect."""
