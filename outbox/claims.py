@@ -57,6 +57,8 @@ class Claim:
 
     lock_id: UUID
     messages: list[Claimed]
+    more: bool = False
+    """Whether others may be due: it took (or put behind others of their keys) as many as it was allowed to."""
 
     @property
     def ids(self) -> list[UUID]:
@@ -97,7 +99,10 @@ def claim(limit: int, by: str = "") -> Claim:
         IntegrityError
     ):  # two relays saw two heads of one key: whoever looks again sees which one was taken
         rows = fetch(CLAIM, params)
-    return Claim(lock_id, sorted((Claimed(*row) for row in rows), key=attrgetter("priority")))
+    found, parked = rows[0][:2]
+    messages = [Claimed(*row[2:]) for row in rows if row[2] is not None]
+    messages.sort(key=attrgetter("priority"))
+    return Claim(lock_id, messages, more=found >= limit and bool(messages or parked))
 
 
 def renew(claim: Claim, ids: Sequence[UUID]) -> int:

@@ -1,4 +1,8 @@
-"""The relay's one round: claim → send → settle. Whoever runs it (see :mod:`outbox.relay`) calls this."""
+"""The relay's rounds: claim → send → settle. Whoever runs it (see :mod:`outbox.relay`) calls this.
+
+While one batch is being sent, the one before it is settled and the next one is claimed: the database and this process
+work at the same time.
+"""
 
 from __future__ import annotations
 
@@ -8,35 +12,21 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Mapping, Sequence
-from typing import NamedTuple
-from uuid import UUID
 
-from celery import current_app
 from django.utils.module_loading import import_string
 
 from outbox import claims
-from outbox.backoff import RetryPolicy, default_policy
-from outbox.claims import Claim, Claimed, Failure
 from outbox.conf import conf
-from outbox.exceptions import BrokerUnavailable, PermanentError, UnknownType
+from outbox.exceptions import BrokerUnavailable
+from outbox.relay.batch import Batch, Round
 from outbox.relay.breaker import Breaker
-from outbox.transports.base import Transport
-from outbox.wording import describe
+from outbox.relay.sender import Sender
+from outbox.transports.base import Errors, Transport
 
 logger = logging.getLogger(__name__)
 
-
-class Round(NamedTuple):
-    """What rounds of a relay did, in messages."""
-
-    claimed: int = 0
-    sent: int = 0
-    failed: int = 0
-    released: int = 0
-
-    def __add__(self, other: Round) -> Round:  # type: ignore[override]  # rounds add up, unlike tuples
-        return Round(*(a + b for a, b in zip(self, other, strict=True)))
+HEAL_INTERVAL = 60.0
+"""Seconds between two looks for messages that wait for what is over. It is rare: a process died in between."""
 
 
 class Relay:
@@ -52,22 +42,9 @@ class Relay:
         self.name = name or f"relay@{socket.gethostname()}:{os.getpid()}"
         self.breaker = Breaker(conf().BREAKER_CAP)
         self.stopping = False
+        self._sender: Sender[Errors] = Sender(self.name)
         self._next_rescue = 0.0
-
-    def run_once(self) -> Round:
-        """One round: returns what it did. With the broker away, nothing is claimed until the pause is over."""
-        if self.breaker.is_open:
-            return Round()
-        claim = claims.claim(conf().BATCH_SIZE)
-        if not claim.messages:
-            return Round()
-        try:
-            return self._send_and_settle(claim)
-        except BrokerUnavailable as error:
-            return self._give_back(claim, error)
-        except Exception:
-            claims.release(claim, claim.ids)  # whatever it was, the next round need not wait
-            raise
+        self._next_heal = 0.0
 
     def turn(self) -> Round:
         """What a relay does each time it comes round: rescue when that is due, then send what there is.
@@ -79,19 +56,36 @@ class Relay:
             self.rescue()
         return self.drain(until=self._next_rescue)
 
-    def drain(self, until: float = math.inf) -> Round:
-        """Rounds until nothing is due (or the broker is away, or the relay is told to stop).
+    def run_once(self) -> Round:
+        """One batch: returns what it did. With the broker away, nothing is claimed until the pause is over."""
+        return self.drain(batches=1)
+
+    def drain(self, until: float = math.inf, batches: float = math.inf) -> Round:
+        """Batch after batch until nothing is due (or the broker is away, or the relay is told to stop).
 
         Args:
-            until: the monotonic time, in seconds, after which no further round begins.
+            until: the monotonic time, in seconds, after which no further batch is claimed.
+            batches: how many at most.
         """
-        total = Round()
-        while not self.stopping and time.monotonic() < until:
-            done = self.run_once()
-            total += done
-            if not done.claimed or done.released:
-                break
-        return total
+        done = Round()
+        sending: Batch | None = None
+        following: Batch | None = None
+        more = not self.breaker.is_open
+        try:
+            while sending or more:
+                if more := more and batches > 0 and not self.stopping and time.monotonic() < until:
+                    following = Batch.claim(self.name)
+                    batches, more, done = batches - 1, following.more, done + following.done
+                errors = self._outcome(sending) if sending else {}
+                sent, sending, following = sending, self._begin(following), None
+                if sent:
+                    done += sent.settle(errors)
+        except BrokerUnavailable as error:
+            return done + self._give_back(error, sending, following)
+        except Exception:
+            self._let_go(sending, following)
+            raise
+        return done
 
     def rescue(self) -> claims.Rescued:
         """Bring back what dead relays, dead consumers and forgetful brokers left behind, all of it."""
@@ -101,26 +95,55 @@ class Relay:
             rescued = claims.Rescued(rescued.expired + found.expired, rescued.resent + found.resent)
         if any(rescued):
             logger.warning("Rescued %s expired and %s unconsumed messages", rescued.expired, rescued.resent)
+        if time.monotonic() >= self._next_heal:
+            self._next_heal = time.monotonic() + HEAL_INTERVAL
+            while claims.heal(conf().BATCH_SIZE) >= conf().BATCH_SIZE and not self.stopping:
+                pass
         return rescued
 
     def close(self) -> None:
         """Let go of the broker."""
+        self._sender.close()
         self.transport.close()
 
-    def _send_and_settle(self, claim: Claim) -> Round:
-        errors = self.transport.send(claim.messages)
-        self.breaker.succeeded()
-        sent = claims.settle_sent(claim, [id_ for id_ in claim.ids if id_ not in errors])
-        failed = claims.settle_failed(claim, _failures(claim.messages, errors), self.name)
-        return Round(len(claim.messages), sent, failed)
+    def _begin(self, batch: Batch | None) -> Batch | None:
+        """Have a batch sent, if it is still fresh; it goes back untouched when this relay is to stop."""
+        if batch is None or not batch.messages:
+            return None
+        if self.stopping or batch.is_stale:
+            batch.release()
+            return None
+        batch.outcome = self._sender.submit(lambda: self.transport.send(batch.messages))
+        return batch
 
-    def _give_back(self, claim: Claim, error: BrokerUnavailable) -> Round:
+    def _outcome(self, batch: Batch) -> Errors:
+        """The messages that could not be sent. Keeps the lease while it waits, but not for ever.
+
+        Raises:
+            BrokerUnavailable: it is away, or does not answer.
+        """
+        errors = batch.wait(lambda: self.stopping)
+        if errors is None:
+            self._sender.close()  # it may hang for long: leave it behind
+            self._sender = Sender(self.name)
+            raise BrokerUnavailable("The broker does not answer")
+        self.breaker.succeeded()
+        return errors
+
+    def _give_back(self, error: BrokerUnavailable, *batches: Batch | None) -> Round:
         self.breaker.failed()
-        released = claims.release(claim, claim.ids)
+        self.transport.close()
+        released = sum(batch.release() for batch in batches if batch)
         logger.warning(
             "%s; %s messages given back, next try in %.1f s", error, released, self.breaker.remaining
         )
-        return Round(len(claim.messages), released=released)
+        return Round(released=released)
+
+    def _let_go(self, *batches: Batch | None) -> None:
+        """Something went wrong: what is claimed need not wait for the end of its lease, if the database can be told."""
+        for batch in batches:
+            if batch:
+                batch.abandon()
 
 
 _local = threading.local()
@@ -131,28 +154,3 @@ def shared_relay() -> Relay:
     if getattr(_local, "pid", None) != os.getpid():  # a forked child must not share its parent's connection
         _local.relay, _local.pid = Relay(), os.getpid()
     return _local.relay  # type: ignore[no-any-return]  # threading.local is untyped
-
-
-def _failures(messages: Sequence[Claimed], errors: Mapping[UUID, Exception]) -> list[Failure]:
-    return [_failure(message, errors[message.id]) for message in messages if message.id in errors]
-
-
-def _policy(message: Claimed) -> RetryPolicy:
-    """When to send again: the consumer's own policy, where it has one."""
-    task = current_app.tasks.get(message.consumer or message.type)
-    return getattr(task, "delivery_retry", None) or default_policy()
-
-
-def _failure(message: Claimed, error: Exception) -> Failure:
-    """What becomes of a message that could not be sent. A policy that raises must not lose the row."""
-    if isinstance(error, PermanentError | UnknownType):
-        return Failure(message.id, describe(error), None)
-    try:
-        policy = _policy(message)
-        delay = None if policy.exhausted(message.tries) else policy.delay(message.tries)
-    except Exception as broken:
-        logger.exception("The retry policy of %s is broken", message.type)
-        return Failure(
-            message.id, f"{describe(error)} (and its retry policy raised {describe(broken)})", None
-        )
-    return Failure(message.id, describe(error), delay)

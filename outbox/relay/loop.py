@@ -10,7 +10,8 @@ from django.db import close_old_connections
 
 from outbox.conf import conf
 from outbox.database import DATABASE_AWAY, connection
-from outbox.relay.engine import Relay, Round
+from outbox.relay.batch import Round
+from outbox.relay.engine import Relay
 
 logger = logging.getLogger(__name__)
 

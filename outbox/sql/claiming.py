@@ -31,15 +31,18 @@ WITH due AS MATERIALIZED (
     UPDATE outbox_message m SET waits_for = held.id
     FROM behind JOIN held ON held.id = behind.ahead WHERE m.id = behind.id
     RETURNING m.id
+), claimed AS (
+    UPDATE outbox_message m
+    SET status = 'processing', attempts = m.attempts + 1, schedule_key = NULL, lock_id = %s, locked_by = %s,
+        locked_until = now() + make_interval(secs => %s)
+    FROM due
+    WHERE m.id = due.id AND (SELECT count(*) FROM parked) >= 0  -- first of all
+      AND due.id NOT IN (SELECT id FROM behind WHERE ahead IS NOT NULL)
+    RETURNING m.id, m.type, m.consumer, m.payload, m.headers, m.queue, m.priority, m.attempts,
+        m.correlation_id, m.attempts - m.redriven_after, m.key, m.next_attempt_at > m.occurred_at
 )
-UPDATE outbox_message m
-SET status = 'processing', attempts = m.attempts + 1, schedule_key = NULL, lock_id = %s, locked_by = %s,
-    locked_until = now() + make_interval(secs => %s)
-FROM due
-WHERE m.id = due.id AND (SELECT count(*) FROM parked) >= 0  -- first of all
-  AND due.id NOT IN (SELECT id FROM behind WHERE ahead IS NOT NULL)
-RETURNING m.id, m.type, m.consumer, m.payload, m.headers, m.queue, m.priority, m.attempts, m.correlation_id,
-    m.attempts - m.redriven_after, m.key, m.next_attempt_at > m.occurred_at
+SELECT (SELECT count(*) FROM due), (SELECT count(*) FROM parked), claimed.*
+FROM (VALUES (1)) AS one_row_at_least LEFT JOIN claimed ON true
 """
 """Pending → Processing, the queue technique of ``SKIP LOCKED``: two relays never wait for each other.
 

@@ -8,6 +8,9 @@ from uuid import UUID
 
 from outbox.claims import Claimed
 
+Errors = Mapping[UUID, Exception]
+"""The messages that could not be sent, each with its own error."""
+
 
 class Transport(ABC):
     """Sends batches of messages. One instance serves one relay, in one thread."""

@@ -1,7 +1,8 @@
 """Messages become Celery tasks, a batch of them in one round trip.
 
-kombu's ``Producer.batch()`` buffers ordinary publishes into one pipeline of the broker. Where a broker has no
-batches, the same code sends one by one.
+On Redis they are written straight to its lists (:mod:`outbox.transports.redis_lists`); what does not fit there goes
+through kombu's ``Producer.batch()``, which buffers ordinary publishes. Where a broker has no batches, the same code
+sends one by one.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from kombu.exceptions import BatchPublishError, OperationalError
 
 from outbox.claims import Claimed
 from outbox.exceptions import BrokerUnavailable
+from outbox.transports import redis_lists
 from outbox.transports.base import Transport
 from outbox.transports.envelope import Envelope, render
 
@@ -56,8 +58,19 @@ class CeleryTransport(Transport):
         return self._send_one_by_one(envelopes)
 
     def _send_together(self, envelopes: Mapping[UUID, Envelope]) -> dict[UUID, Exception]:
-        """One round trip. A message that kombu cannot prepare is left out, with its error."""
+        """One round trip on Redis, and another for what needs kombu."""
         producer = self._connected_producer()
+        quick: list[Envelope] = []
+        if redis_lists.serves(producer.channel):
+            quick = [envelope for envelope in envelopes.values() if redis_lists.takes(envelope)]
+            redis_lists.push(producer.channel, quick)
+        if len(quick) == len(envelopes):
+            return {}
+        return self._publish({id_: e for id_, e in envelopes.items() if not (quick and redis_lists.takes(e))})
+
+    def _publish(self, envelopes: Mapping[UUID, Envelope]) -> dict[UUID, Exception]:
+        """Through kombu. A message that it cannot prepare is left out, with its error."""
+        producer = self._producer
         errors: dict[UUID, Exception] = {}
         with producer.batch(max_size=len(envelopes) * 2):
             for id_, envelope in envelopes.items():

@@ -11,7 +11,8 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
-from outbox.relay.engine import Relay, Round
+from outbox.relay.batch import Round
+from outbox.relay.engine import Relay
 from outbox.relay.listener import Listener
 from outbox.relay.loop import Loop
 

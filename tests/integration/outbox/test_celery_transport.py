@@ -10,7 +10,8 @@ from redis import Redis
 
 from outbox.exceptions import BrokerUnavailable
 from outbox.models import Message, Status
-from outbox.relay.engine import Relay, Round
+from outbox.relay.batch import Round
+from outbox.relay.engine import Relay
 from outbox.transports.celery import CeleryTransport
 
 

@@ -14,7 +14,8 @@ from outbox.conf import build
 from outbox.exceptions import PermanentError
 from outbox.models import Attempt, Message, Status
 from outbox.publish import send_command
-from outbox.relay.engine import Relay, Round
+from outbox.relay.batch import Round
+from outbox.relay.engine import Relay
 from outbox.transports.memory import MemoryTransport
 
 

@@ -1,0 +1,143 @@
+"""A batch on its way: claimed, waiting for its outcome, settled."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as NotYet
+from contextlib import suppress
+from typing import NamedTuple
+from uuid import UUID
+
+from celery import current_app
+
+from outbox import claims
+from outbox.backoff import RetryPolicy, default_policy
+from outbox.claims import Claim, Claimed, Failure
+from outbox.conf import conf
+from outbox.database import DATABASE_AWAY
+from outbox.exceptions import PermanentError, UnknownType
+from outbox.transports.base import Errors
+from outbox.wording import describe
+
+logger = logging.getLogger(__name__)
+
+LOOK_AROUND = 0.2
+"""Seconds between two looks at whether the relay is to stop, while the broker has not answered."""
+STOP_GRACE = 5.0
+"""Seconds that a relay which is to stop waits for the broker's answer."""
+
+
+class Round(NamedTuple):
+    """What rounds of a relay did, in messages."""
+
+    claimed: int = 0
+    sent: int = 0
+    failed: int = 0
+    released: int = 0
+    held: int = 0
+    """Put back because of a pause or a rate limit."""
+    refused: int = 0
+    """Settled too late: the lease had run out, and others had them."""
+
+    def __add__(self, other: Round) -> Round:  # type: ignore[override]  # rounds add up, unlike tuples
+        return Round(*(a + b for a, b in zip(self, other, strict=True)))
+
+
+class Batch:
+    """Messages claimed together. Times are this process's monotonic clock: they only measure its own lease."""
+
+    def __init__(self, claim: Claim, messages: Sequence[Claimed], by: str) -> None:
+        self.held = claim
+        self.messages = messages
+        self.by = by
+        self.more = claim.more
+        self.done = Round(claimed=len(claim.messages), held=len(claim.messages) - len(messages))
+        self.renewed_at = time.monotonic()
+        self.outcome: Future[Errors] = Future()
+
+    @classmethod
+    def claim(cls, by: str) -> Batch:
+        """Take what is due."""
+        claim = claims.claim(conf().BATCH_SIZE, by)
+        return cls(claim, claim.messages, by)
+
+    @property
+    def ids(self) -> list[UUID]:
+        """Of the messages to be sent."""
+        return [message.id for message in self.messages]
+
+    @property
+    def age(self) -> float:
+        """Seconds since its lease began."""
+        return time.monotonic() - self.renewed_at
+
+    @property
+    def is_stale(self) -> bool:
+        """Whether half the lease is over: what has not been started by then is better given back."""
+        return self.age > conf().LEASE / 2
+
+    def wait(self, stopping: Callable[[], bool]) -> Errors | None:
+        """The outcome, the lease being renewed meanwhile; ``None`` when the broker does not answer for a whole lease,
+        or for ``STOP_GRACE`` seconds of a relay that is to stop."""
+        began = time.monotonic()
+        while True:
+            with suppress(NotYet):
+                return self.outcome.result(LOOK_AROUND)
+            patience = STOP_GRACE if stopping() else conf().LEASE
+            if time.monotonic() - began > patience:
+                return None
+            if self.age > conf().LEASE / 3:
+                claims.renew(self.held, self.ids)
+                self.renewed_at = time.monotonic()
+
+    def settle(self, errors: Errors) -> Round:
+        """Write down what became of each message. What is in other hands by now is refused, and counted."""
+        sent_ids = [id_ for id_ in self.ids if id_ not in errors]
+        sent = claims.settle_sent(self.held, sent_ids)
+        failures = _failures(self.messages, errors)
+        failed = claims.settle_failed(self.held, failures, self.by)
+        refused = 0
+        if sent + failed < len(self.messages):
+            refused = claims.refused(self.held, self.ids)
+        if refused:
+            logger.warning("%s: the lease had run out: %s outcomes were refused", self.by, refused)
+        return Round(sent=sent, failed=failed, refused=refused)
+
+    def release(self) -> int:
+        """Give all of it back, the attempts refunded."""
+        return claims.release(self.held, self.held.ids)
+
+    def abandon(self) -> None:
+        """Give back what the database can be told about; the lease ends the rest."""
+        with suppress(*DATABASE_AWAY):
+            self.release()
+
+
+def _failures(messages: Sequence[Claimed], errors: Mapping[UUID, Exception]) -> list[Failure]:
+    if not errors:
+        return []
+    return [_failure(message, errors[message.id]) for message in messages if message.id in errors]
+
+
+def _policy(message: Claimed) -> RetryPolicy:
+    """When to send again: the consumer's own policy, where it has one."""
+    task = current_app.tasks.get(message.consumer or message.type)
+    return getattr(task, "delivery_retry", None) or default_policy()
+
+
+def _failure(message: Claimed, error: Exception) -> Failure:
+    """What becomes of a message that could not be sent. A policy that raises must not lose the row."""
+    if isinstance(error, PermanentError | UnknownType):
+        return Failure(message.id, describe(error), None)
+    try:
+        policy = _policy(message)
+        delay = None if policy.exhausted(message.tries) else policy.delay(message.tries)
+    except Exception as broken:
+        logger.exception("The retry policy of %s is broken", message.type)
+        return Failure(
+            message.id, f"{describe(error)} (and its retry policy raised {describe(broken)})", None
+        )
+    return Failure(message.id, describe(error), delay)
