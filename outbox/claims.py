@@ -7,8 +7,9 @@ autocommit), so nothing is ever sent under a row lock.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from operator import attrgetter
 from typing import NamedTuple
 from uuid import UUID, uuid4
@@ -30,6 +31,11 @@ from outbox.sql.claiming import (
 from outbox.sql.rescuing import FREE, HEAL, RESCUE
 
 LOST = "The lease ran out: the worker died, or was slower than its lease."
+
+
+Floors = Mapping[str, tuple[str, str]]
+"""By priority: due time and id of a row in the index of due rows."""
+FROM_THE_START = ("-infinity", "00000000-0000-0000-0000-000000000000")
 
 
 class Claimed(NamedTuple):
@@ -59,6 +65,8 @@ class Claim:
     messages: list[Claimed]
     more: bool = False
     """Whether others may be due: it took (or put behind others of their keys) as many as it was allowed to."""
+    last: Floors = field(default_factory=dict)
+    """The last row that it looked at, by priority."""
 
     @property
     def ids(self) -> list[UUID]:
@@ -81,7 +89,7 @@ class Rescued(NamedTuple):
     resent: int
 
 
-def claim(limit: int, by: str = "") -> Claim:
+def claim(limit: int, by: str = "", floors: Floors | None = None) -> Claim:
     """Take up to ``limit`` due messages: Pending → Processing, one attempt counted, leased to us.
 
     Urgent ones first, and of equals the one that has been due longest. Of a key only its first one, and only when none
@@ -90,19 +98,21 @@ def claim(limit: int, by: str = "") -> Claim:
     Args:
         limit: how many at most.
         by: who takes them, for people to read.
+        floors: by priority, the last row of an earlier claim: look only at rows behind it.
     """
     lock_id = uuid4()
-    params = [limit, lock_id, by, conf().LEASE]
+    places = [(floors or {}).get(str(priority), FROM_THE_START) for priority in range(10)]
+    params = [[at for at, _ in places], [id_ for _, id_ in places], limit, limit, lock_id, by, conf().LEASE]
     try:
-        rows = fetch(CLAIM, params)
+        (found, parked, last, *_), *rows = fetch(CLAIM, params)
     except (
         IntegrityError
     ):  # two relays saw two heads of one key: whoever looks again sees which one was taken
-        rows = fetch(CLAIM, params)
-    found, parked = rows[0][:2]
-    messages = [Claimed(*row[2:]) for row in rows if row[2] is not None]
+        (found, parked, last, *_), *rows = fetch(CLAIM, params)
+    messages = [Claimed(*row[3:]) for row in rows]
     messages.sort(key=attrgetter("priority"))
-    return Claim(lock_id, messages, more=found >= limit and bool(messages or parked))
+    more = found >= limit and bool(messages or parked)
+    return Claim(lock_id, messages, more, json.loads(last) if last else {})
 
 
 def renew(claim: Claim, ids: Sequence[UUID]) -> int:

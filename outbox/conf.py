@@ -15,6 +15,7 @@ from outbox.exceptions import InvalidSetting
 
 CLOCKS_MAY_DIFFER = 300.0
 WAKE_UPS = ("task", "notify", "thread")
+ENFORCE = ("raise", "warn", "off")
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,7 @@ class OutboxSettings:
     """The database alias whose transactions carry the outbox."""
     TRANSPORT: str = "outbox.transports.celery.CeleryTransport"
     """Dotted path of the transport class that the relay sends through."""
-    BATCH_SIZE: int = 500
+    BATCH_SIZE: int = 1000
     """Rows claimed, sent and settled together."""
     LEASE: float = 30.0
     """How long a relay may hold a claimed batch before others take it back."""
@@ -54,6 +55,9 @@ class OutboxSettings:
     (PostgreSQL NOTIFY, for ``manage.py relay``), ``thread`` (a relay thread in this process)."""
     DISPATCH_QUEUE: str = "outbox"
     """Queue of the dispatch task: one that no slow work shares."""
+    ENFORCE: str = "warn"
+    """What happens to a task that is sent past the outbox, inside a transaction or by an ``on_commit`` hook:
+    ``raise``, ``warn`` or ``off``."""
     SAGA_SWEEP_INTERVAL: float = 5.0
     """How often the watchdog looks for saga steps whose lease ran out."""
 
@@ -77,6 +81,8 @@ class OutboxSettings:
             for w in self.WAKE_UP
             if w not in WAKE_UPS
         ]
+        if self.ENFORCE not in ENFORCE:
+            found.append(f"OUTBOX['ENFORCE'] knows {', '.join(ENFORCE)}; not {self.ENFORCE!r}.")
         if self.DATABASE not in settings.DATABASES:
             found.append(f"OUTBOX['DATABASE'] is {self.DATABASE!r}, which settings.DATABASES does not have.")
         return found

@@ -19,6 +19,8 @@ from outbox.claims import Claim, Claimed, Failure
 from outbox.conf import conf
 from outbox.database import DATABASE_AWAY
 from outbox.exceptions import PermanentError, UnknownType
+from outbox.relay.gate import Gate
+from outbox.relay.horizon import Horizon
 from outbox.transports.base import Errors
 from outbox.wording import describe
 
@@ -59,10 +61,13 @@ class Batch:
         self.outcome: Future[Errors] = Future()
 
     @classmethod
-    def claim(cls, by: str) -> Batch:
-        """Take what is due."""
-        claim = claims.claim(conf().BATCH_SIZE, by)
-        return cls(claim, claim.messages, by)
+    def claim(cls, by: str, horizon: Horizon, gate: Gate) -> Batch:
+        """Take what is due, and put back what a pause or a rate limit does not let pass."""
+        claim = horizon.claim(lambda floors: claims.claim(conf().BATCH_SIZE, by, floors))
+        admitted, held, deferred = gate.admit(claim.messages)
+        claims.hold(claim, held)
+        claims.defer(claim, deferred)
+        return cls(claim, admitted, by)
 
     @property
     def ids(self) -> list[UUID]:

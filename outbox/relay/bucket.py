@@ -14,8 +14,8 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-ENOUGH = 1 - 1e-6
-"""A token. Sums of fractions miss a whole by a rounding error, which must not cost a slot."""
+ENOUGH = 0.99
+"""A token, nearly: times have microseconds, and a rounding error must not cost a slot. What is missing is owed."""
 TICK = timedelta(microseconds=1)
 CLOCK_STEP = timedelta(seconds=1)
 """A refill so far in the future is that of a clock that has been set back."""

@@ -20,6 +20,8 @@ from outbox.conf import conf
 from outbox.exceptions import BrokerUnavailable
 from outbox.relay.batch import Batch, Round
 from outbox.relay.breaker import Breaker
+from outbox.relay.gate import Gate
+from outbox.relay.horizon import Horizon
 from outbox.relay.sender import Sender
 from outbox.transports.base import Errors, Transport
 
@@ -42,6 +44,8 @@ class Relay:
         self.name = name or f"relay@{socket.gethostname()}:{os.getpid()}"
         self.breaker = Breaker(conf().BREAKER_CAP)
         self.stopping = False
+        self._gate = Gate()
+        self._horizon = Horizon()
         self._sender: Sender[Errors] = Sender(self.name)
         self._next_rescue = 0.0
         self._next_heal = 0.0
@@ -74,7 +78,7 @@ class Relay:
         try:
             while sending or more:
                 if more := more and batches > 0 and not self.stopping and time.monotonic() < until:
-                    following = Batch.claim(self.name)
+                    following = Batch.claim(self.name, self._horizon, self._gate)
                     batches, more, done = batches - 1, following.more, done + following.done
                 errors = self._outcome(sending) if sending else {}
                 sent, sending, following = sending, self._begin(following), None
@@ -100,6 +104,12 @@ class Relay:
             while claims.heal(conf().BATCH_SIZE) >= conf().BATCH_SIZE and not self.stopping:
                 pass
         return rescued
+
+    @property
+    def patience(self) -> float:
+        """Seconds after which to come round again, though nobody wakes it: a probe of the broker, or a rate limit's
+        next slot. Infinite when neither is waited for."""
+        return min(self.breaker.remaining or math.inf, self._gate.patience)
 
     def close(self) -> None:
         """Let go of the broker."""
@@ -132,6 +142,7 @@ class Relay:
 
     def _give_back(self, error: BrokerUnavailable, *batches: Batch | None) -> Round:
         self.breaker.failed()
+        self._horizon.forget()
         self.transport.close()
         released = sum(batch.release() for batch in batches if batch)
         logger.warning(

@@ -13,14 +13,13 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 from uuid import UUID
 
-from celery import current_app
 from django.db.models.functions import Now
 
+from outbox import known
 from outbox.claims import Claimed
 from outbox.conf import conf
 from outbox.models import Pause, RateLimit
 from outbox.relay.bucket import Bucket, take
-from outbox.transports.envelope import queue_of_message
 
 logger = logging.getLogger(__name__)
 
@@ -55,6 +54,7 @@ class Gate:
         self._next_look = float("-inf")
         self._pauses: dict[tuple[str, str], UUID] = {}
         self._limits: dict[str, float] = {}
+        self._queues: dict[tuple[str, str], str] = {}
 
     def admit(self, messages: Sequence[Claimed]) -> Admission:
         """Decide over a claimed batch, and take the tokens of those that may go.
@@ -72,8 +72,8 @@ class Gate:
     def patience(self) -> float:
         """Seconds after which a relay should look for due messages again, though nobody wakes it.
 
-        Half of what fills the bucket of a limited type that has a line: then no token overflows, and the type reaches its
-        rate. Infinite without a line.
+        Half of what fills the bucket of a limited type that has a line: then no token overflows, and the type reaches
+        its rate. Infinite without a line.
         """
         return max(SHORTEST_PAUSE, min(self._limits.values(), default=float("inf")))
 
@@ -87,6 +87,7 @@ class Gate:
             limit.type: limit.burst / limit.per_second / 2 if limit.last_slot_at > limit.now else float("inf")
             for limit in limits
         }
+        self._queues.clear()
         self._next_look = self._clock() + LOOK_EVERY
 
     def _sort_out(self, messages: Sequence[Claimed]) -> tuple[list[Claimed], dict[UUID, list[UUID]]]:
@@ -101,9 +102,14 @@ class Gate:
         return free, dict(held)
 
     def _pause_of(self, message: Claimed) -> UUID | None:
-        pauses = self._pauses
-        found = pauses.get(("type", message.type)) or (message.key and pauses.get(("key", message.key)))
-        return found or pauses.get(("queue", queue_of_message(current_app, message))) or None
+        names = (("type", message.type), ("queue", self._queue_of(message)), ("key", message.key))
+        return next((self._pauses[name] for name in names if name in self._pauses), None)
+
+    def _queue_of(self, message: Claimed) -> str:
+        sort = (message.type, message.consumer)
+        if not message.queue and sort not in self._queues:
+            self._queues[sort] = known.default_queue(*sort)
+        return message.queue or self._queues[sort]
 
     def _line_up(self, messages: Sequence[Claimed]) -> dict[UUID, float]:
         """Those that found no token, with the seconds to their slot."""
@@ -123,8 +129,8 @@ class Gate:
 def take_tokens(type_: str, waited: Sequence[bool]) -> list[float | None]:
     """Take tokens of a type's limit for so many messages: of each the seconds to its slot, ``None`` if it may go.
 
-    Two statements: read, and change what is still as it was read (``refilled_at`` never has a value twice). So no lock is
-    held between them, and a relay that hangs here keeps nobody waiting.
+    Two statements: read, and change what is still as it was read (``refilled_at`` never has a value twice). So no lock
+    is held between them, and a relay that hangs here keeps nobody waiting.
     """
     limits = RateLimit.objects.using(conf().DATABASE).filter(pk=type_)
     for _ in range(TRIES):

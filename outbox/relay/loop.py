@@ -71,7 +71,7 @@ class Loop:
             return conf().POLL_INTERVAL
         if done.claimed:
             self.on_round(done)
-        return min(self.relay.breaker.remaining or conf().POLL_INTERVAL, conf().POLL_INTERVAL)
+        return min(self.relay.patience, conf().POLL_INTERVAL)
 
     def _wait_for_news(self, seconds: float) -> None:
         self._news.wait(seconds)

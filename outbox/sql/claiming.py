@@ -4,11 +4,16 @@ from __future__ import annotations
 
 CLAIM = """
 WITH due AS MATERIALIZED (
-    SELECT id, consumer, key, occurred_at FROM outbox_message
-    WHERE status = 'pending' AND waits_for IS NULL AND next_attempt_at <= now()
-    ORDER BY priority, next_attempt_at, id
+    SELECT due.* FROM unnest(%s::timestamptz[], %s::uuid[]) WITH ORDINALITY AS floor(at, id, place)
+    CROSS JOIN LATERAL (
+        SELECT id, consumer, key, occurred_at, priority, next_attempt_at FROM outbox_message
+        WHERE status = 'pending' AND waits_for IS NULL AND priority = floor.place - 1
+          AND next_attempt_at <= now() AND (next_attempt_at, id) > (floor.at, floor.id)
+        ORDER BY next_attempt_at, id
+        LIMIT %s
+        FOR UPDATE SKIP LOCKED
+    ) AS due
     LIMIT %s
-    FOR UPDATE SKIP LOCKED
 ), behind AS MATERIALIZED (  -- those of a key of which another one is on its way, or comes first
     SELECT id, coalesce((
         SELECT id FROM outbox_message a
@@ -41,13 +46,19 @@ WITH due AS MATERIALIZED (
     RETURNING m.id, m.type, m.consumer, m.payload, m.headers, m.queue, m.priority, m.attempts,
         m.correlation_id, m.attempts - m.redriven_after, m.key, m.next_attempt_at > m.occurred_at
 )
-SELECT (SELECT count(*) FROM due), (SELECT count(*) FROM parked), claimed.*
-FROM (VALUES (1)) AS one_row_at_least LEFT JOIN claimed ON true
+SELECT (SELECT count(*) FROM due), (SELECT count(*) FROM parked), (
+    SELECT jsonb_object_agg(priority, jsonb_build_array(next_attempt_at, id)) FROM (
+        SELECT DISTINCT ON (priority) priority, next_attempt_at, id FROM due
+        ORDER BY priority, next_attempt_at DESC, id DESC
+    ) AS last
+), NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
+UNION ALL SELECT NULL, NULL, NULL, claimed.* FROM claimed
 """
 """Pending → Processing, the queue technique of ``SKIP LOCKED``: two relays never wait for each other.
 
 A keyed message that is not the first of its key is not taken: it begins to wait for the one ahead of it, which takes
-it out of the index of due rows until that one is done. A late commit may let two relays see two heads of a key: the
+it out of the index of due rows until that one is done. ``floor`` says, for each priority, after which row of that
+index to begin (see :mod:`outbox.relay.horizon`). A late commit may let two relays see two heads of a key: the
 unique index ``outbox_one_of_key_on_its_way`` refuses the second.
 """
 
@@ -95,13 +106,16 @@ WHERE id IN (
 )
 """
 
-DEFER = """
+PUT_OFF = "rate limit"
+"""In the column ``locked_by`` of messages that a rate limit has put off: lifting the limit finds them by it."""
+
+DEFER = f"""
 UPDATE outbox_message m
 SET status = 'pending', attempts = greatest(m.attempts - 1, 0), lock_id = NULL, locked_until = NULL,
-    next_attempt_at = now() + make_interval(secs => given.delay)
+    locked_by = '{PUT_OFF}', next_attempt_at = now() + make_interval(secs => given.delay)
 FROM unnest(%s::uuid[], %s::float8[]) AS given(id, delay)
 WHERE m.id = given.id AND m.lock_id = %s AND m.status = 'processing'
-"""
+"""  # noqa: S608  (constants only)
 
 HOLD = """
 UPDATE outbox_message m

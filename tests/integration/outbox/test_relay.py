@@ -10,7 +10,6 @@ from django.db.models.functions import Now
 from django.test.utils import CaptureQueriesContext
 
 from outbox import claims
-from outbox.conf import build
 from outbox.exceptions import PermanentError
 from outbox.models import Attempt, Message, Status
 from outbox.publish import send_command
@@ -53,6 +52,7 @@ def test_rows_are_processing_and_unlocked_while_they_are_sent(messages, relay: R
         with connection.cursor() as cursor:
             cursor.execute("SELECT status FROM outbox_message FOR UPDATE NOWAIT")
             seen.append(cursor.fetchone()[0])
+        connection.close()  # of the thread that sends
 
     relay.transport = MemoryTransport(refuse=look)
     relay.run_once()
@@ -153,7 +153,7 @@ def test_a_priority_reaches_the_broker(
     assert transport.sent[0].priority == 1
 
 
-def test_a_busy_relay_still_comes_round_to_rescuing(messages, relay: Relay, monkeypatch) -> None:
+def test_a_busy_relay_still_comes_round_to_rescuing(messages, relay: Relay, monkeypatch, settings) -> None:
     """A turn ends when the next rescue is due, however much is left to send."""
     messages(20)
     now = [0.0]
@@ -163,7 +163,7 @@ def test_a_busy_relay_still_comes_round_to_rescuing(messages, relay: Relay, monk
         return now[0]
 
     monkeypatch.setattr("outbox.relay.engine.time.monotonic", tick)
-    monkeypatch.setattr("outbox.relay.engine.conf", lambda: build({"BATCH_SIZE": 1, "RESCUE_INTERVAL": 1.0}))
+    settings.OUTBOX = {**settings.OUTBOX, "BATCH_SIZE": 1, "RESCUE_INTERVAL": 1.0}
     done = relay.turn()
     assert 0 < done.sent < 20
 
