@@ -16,6 +16,7 @@ from celery import current_app
 from outbox import claims
 from outbox.backoff import RetryPolicy, default_policy
 from outbox.claims import Claim, Claimed, Failure
+from outbox.closing import close_expired
 from outbox.conf import conf
 from outbox.database import DATABASE_AWAY
 from outbox.exceptions import PermanentError, UnknownType
@@ -28,6 +29,8 @@ logger = logging.getLogger(__name__)
 
 LOOK_AROUND = 0.2
 """Seconds between two looks at whether the relay is to stop, while the broker has not answered."""
+KEYED_TRIES = 3
+"""Times that a batch with keys is settled: another relay may hold a row for a moment, to put others behind it."""
 STOP_GRACE = 5.0
 """Seconds that a relay which is to stop waits for the broker's answer."""
 
@@ -62,9 +65,11 @@ class Batch:
 
     @classmethod
     def claim(cls, by: str, horizon: Horizon, gate: Gate) -> Batch:
-        """Take what is due, and put back what a pause or a rate limit does not let pass."""
+        """Take what is due, close what has expired, and put back what a pause or a rate limit does not let pass."""
         claim = horizon.claim(lambda floors: claims.claim(conf().BATCH_SIZE, by, floors))
-        admitted, held, deferred = gate.admit(claim.messages)
+        expired = close_expired(claim)
+        alive = [m for m in claim.messages if m.id not in expired] if expired else claim.messages
+        admitted, held, deferred = gate.admit(alive)
         claims.hold(claim, held)
         claims.defer(claim, deferred)
         return cls(claim, admitted, by)
@@ -101,10 +106,13 @@ class Batch:
     def settle(self, errors: Errors) -> Round:
         """Write down what became of each message. What is in other hands by now is refused, and counted."""
         sent_ids = [id_ for id_ in self.ids if id_ not in errors]
-        sent = claims.settle_sent(self.held, sent_ids)
         failures = _failures(self.messages, errors)
-        failed = claims.settle_failed(self.held, failures, self.by)
-        refused = 0
+        sent = failed = refused = 0
+        for _ in range(1 if not any(message.key for message in self.messages) else KEYED_TRIES):
+            sent += claims.settle_sent(self.held, sent_ids)
+            failed += claims.settle_failed(self.held, failures, self.by)
+            if sent + failed == len(self.messages):
+                break
         if sent + failed < len(self.messages):
             refused = claims.refused(self.held, self.ids)
         if refused:
