@@ -11,10 +11,10 @@ from base64 import b64encode
 from collections import defaultdict
 from collections.abc import Iterable
 from typing import Any
-from uuid import uuid4
 
 from kombu.exceptions import BatchPublishError
 from pydantic_core import to_json
+from uuid_utils import uuid4
 
 from outbox.transports.envelope import Envelope
 

@@ -30,7 +30,8 @@ class Command(BaseCommand):
             relay.transport = FaultyTransport(relay.transport, options["fail"], options["seed"])
         done = relay.turn()
         relay.close()
-        self.stdout.write(f"{done.sent} sent, {done.failed} failed, {done.released} given back.")
+        held = f", {done.held} held back by a pause or a rate limit" if done.held else ""
+        self.stdout.write(f"{done.sent} sent, {done.failed} failed, {done.released} given back{held}.")
         if done.released:
             raise CommandError("The broker is away. The messages are safe; run this again when it is back.")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import sys
@@ -35,6 +36,8 @@ class Command(BaseCommand):
             Relay(name=options["name"]), listener.wait, self._quiet if options["quiet"] else self._say
         )
         self._stop_on_signals(loop)
+        gc.collect()
+        gc.freeze()  # what was loaded so far stays: the collector need not look through it again and again
         self.stdout.write("The relay is running. Ctrl-C stops it.")
         loop.run()
         listener.close()
@@ -53,6 +56,8 @@ class Command(BaseCommand):
         parts = [f"{done.sent} sent"]
         parts += [f"{done.failed} failed"] if done.failed else []
         parts += [f"{done.released} given back"] if done.released else []
+        parts += [f"{done.held} held back by a pause or a rate limit"] if done.held else []
+        parts += [f"{done.refused} refused: the lease had run out"] if done.refused else []
         self.stdout.write(", ".join(parts))
         sys.stdout.flush()
 
