@@ -13,4 +13,5 @@ class OrdersConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        from orders import audit, checks, fulfilment  # noqa: F401  (they register themselves)
+        from orders import audit, checks, fulfilment, retention  # noqa: F401  (they register themselves)
+        from orders.web import baskets  # noqa: F401  (it, too)

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Any
 from uuid import UUID
 
 from django.conf import settings
 from django.core.mail import send_mail
 from django.db.models import F
 from django.template.loader import render_to_string
+from django.utils import translation
 
 from orders.events import OrderCancelled, OrderPaid, OrderPlaced, OrderShipped
 from orders.models import DailySales, Order
+from orders.reasons import in_words
 from outbox.api import subscribe
 
 
@@ -53,11 +56,13 @@ def _email(order_id: UUID, what: str) -> None:
     order = Order.objects.select_related("customer").get(pk=order_id)
     if not order.customer.email:
         return
-    context = {
+    context: dict[str, Any] = {
         "order": order,
         "lines": order.lines.select_related("product"),
         "shipment": order.shipments.last(),
     }
-    subject = render_to_string(f"orders/email/{what}_subject.txt", context).strip()
-    body = render_to_string(f"orders/email/{what}.txt", context)
+    with translation.override(order.language):
+        context["reason"] = in_words(order, order.reason)
+        subject = render_to_string(f"orders/email/{what}_subject.txt", context).strip()
+        body = render_to_string(f"orders/email/{what}.txt", context)
     send_mail(subject, body, settings.DEFAULT_FROM_EMAIL, [order.customer.email])

@@ -8,6 +8,7 @@ from django.conf import settings
 
 from orders.events import OrderCancelled
 from orders.exceptions import OutOfStock
+from orders.gateways.dependencies import CARRIER, PAYMENT
 from orders.gateways.errors import GatewayMisused, GatewayRefused
 from orders.models import Order
 from orders.services.placing import SAGA
@@ -49,7 +50,9 @@ fulfilment = register(
                 "payment",
                 action=remote(payment.charge, payment.record_charge),
                 compensation=remote(payment.refund, payment.record_refund),
+                reconcile=payment.find_charge,
                 queue="payment",
+                dependency=PAYMENT,
                 timeout=settings.STEP_TIMEOUT_SECONDS,
                 retry=FEW_MINUTES,
                 non_retryable=(GatewayRefused, GatewayMisused),
@@ -58,7 +61,9 @@ fulfilment = register(
                 "shipping",
                 action=remote(shipping.create, shipping.record_shipment),
                 compensation=remote(shipping.cancel, shipping.record_cancellation),
+                reconcile=shipping.find_shipment,
                 queue="shipping",
+                dependency=CARRIER,
                 timeout=settings.STEP_TIMEOUT_SECONDS,
                 retry=FEW_MINUTES,
                 non_retryable=(GatewayRefused, GatewayMisused),

@@ -5,11 +5,13 @@ Works only on what the saga's rows say; never changes anything.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
+
+from django.db.models import Prefetch
 
 from orders.fulfilment import fulfilment
 from orders.models import Order
@@ -63,7 +65,7 @@ class Progress:
     """How far an order is.
 
     Args:
-        steps: all of them, in their order, reached or not.
+        steps: all of them, in their order, reached or not; none when their history was deleted, long after the end.
         cancel_requested: the customer has called it off.
         cancellable: it can still be called off, as of when this was read.
         ended: nothing more will happen.
@@ -82,12 +84,15 @@ class Progress:
 
 def progress_of(order: Order) -> Progress:
     """Read how far an order is, in two queries, or three while something is being tried again."""
-    saga = Saga.objects.prefetch_related("steps").get(definition=SAGA, key=str(order.id))
+    steps_with_waits = Prefetch("steps", SagaStep.objects.select_related("waits_for"))
+    saga = Saga.objects.prefetch_related(steps_with_waits).get(definition=SAGA, key=str(order.id))
     rows = list(saga.steps.all())
     due = _next_attempts(rows)
     turned_back = saga.status in (Saga.Status.COMPENSATING, Saga.Status.COMPENSATED)
     steps = [
-        _step(step.name, _of(rows, step.name), due, turned_back=turned_back) for step in fulfilment.steps
+        _step(step.name, _of(rows, step.name), due, turned_back=turned_back)
+        for step in fulfilment.steps
+        if saga.history_pruned_at is None
     ]
     pivot_done = any(
         s.state == StepState.DONE for s, d in zip(steps, fulfilment.steps, strict=True) if d.pivot
@@ -98,6 +103,12 @@ def progress_of(order: Order) -> Progress:
         cancellable=saga.status == Saga.Status.RUNNING and not saga.cancel_requested and not pivot_done,
         ended=saga.status in Saga.ENDED,
     )
+
+
+def marks_of(order_ids: Collection[UUID]) -> dict[UUID, int]:
+    """How often each order's fulfilment has changed, in one query: whoever has seen one number has seen that state."""
+    sagas = Saga.objects.filter(definition=SAGA, key__in=[str(pk) for pk in order_ids])
+    return {UUID(key): revision for key, revision in sagas.values_list("key", "revision")}
 
 
 def reason_of(order: Order) -> str:
@@ -111,7 +122,8 @@ def _of(rows: Iterable[SagaStep], name: str) -> Rows:
 
 def _next_attempts(rows: Iterable[SagaStep]) -> dict[UUID, datetime]:
     """When the steps that wait for another attempt are due, by their message."""
-    waiting = [row.message_id for row in rows if row.status == Status.SCHEDULED and row.attempt]
+    again = [row for row in rows if row.status == Status.SCHEDULED and row.attempt]
+    waiting = [row.message_id for row in again if row.message_id]
     if not waiting:
         return {}
     return dict(Message.objects.filter(id__in=waiting).values_list("id", "next_attempt_at"))
@@ -128,7 +140,7 @@ def _step(name: str, rows: Rows, due: Mapping[UUID, datetime], *, turned_back: b
         attempts=current.attempt,
         started_at=current.scheduled_at,
         ended_at=current.ended_at,
-        next_attempt_at=due.get(current.message_id),
+        next_attempt_at=due.get(current.message_id) if current.message_id else None,
     )
 
 
@@ -140,15 +152,18 @@ def _state_of_action(row: SagaStep) -> StepState:
         Status.FAILED: StepState.FAILED,
         Status.UNKNOWN: StepState.UNCLEAR,
         Status.CANCELLED: StepState.NOT_NEEDED,
+        Status.SKIPPED: StepState.NOT_NEEDED,
     }[Status(row.status)]
 
 
 def _state_of_undo(row: SagaStep) -> StepState:
     if row.status in (Status.SCHEDULED, Status.RUNNING):
         return StepState.RETRYING_UNDO if _is_again(row) else StepState.UNDOING
-    return StepState.UNDONE if row.status == Status.SUCCEEDED else StepState.STUCK
+    return StepState.UNDONE if row.status in (Status.SUCCEEDED, Status.SKIPPED) else StepState.STUCK
 
 
 def _is_again(row: SagaStep) -> bool:
-    """Whether an attempt has failed already."""
+    """Whether an attempt has failed already, or the service that it calls is away."""
+    if row.status == Status.SCHEDULED and hasattr(row, "waits_for"):
+        return True
     return row.attempt > (1 if row.status == Status.RUNNING else 0)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
 from django.contrib.auth.models import AbstractBaseUser
-from django.db.models import Count, F, Prefetch, QuerySet, Sum
+from django.db.models import Count, F, Prefetch, Q, QuerySet, Sum
+from django.utils.translation import gettext as _
 
 from orders.exceptions import OrdersError
 from orders.models import Order, OrderLine, Product, Shipment
@@ -35,9 +36,23 @@ class OrderPage:
     next_cursor: str | None
 
 
-def products_for_sale() -> QuerySet[Product]:
-    """What can be ordered, by name, with its stock. Of one without a stock record nothing is available."""
-    return Product.objects.filter(is_active=True).select_related("stock")
+def products_for_sale(search: str = "", *, in_stock: bool = False) -> QuerySet[Product]:
+    """What can be ordered, by name, with its stock. Of one without a stock record nothing is available.
+
+    Args:
+        search: only those that have each of these words in their name, description or SKU, in either language.
+        in_stock: only those of which something is available.
+    """
+    products = Product.objects.filter(is_active=True).select_related("stock")
+    for word in search.split():
+        products = products.filter(
+            Q(name__icontains=word)
+            | Q(name_ja__icontains=word)
+            | Q(description__icontains=word)
+            | Q(description_ja__icontains=word)
+            | Q(sku__icontains=word)
+        )
+    return products.filter(stock__on_hand__gt=F("stock__reserved")) if in_stock else products
 
 
 def available(product: Product) -> int:
@@ -69,14 +84,14 @@ def tracking_number(order: Order) -> str | None:
 
 
 def orders_of(
-    customer: AbstractBaseUser, *, cursor: str = "", limit: int = 20, status: str | None = None
+    customer: AbstractBaseUser, *, cursor: str = "", limit: int = 20, statuses: Collection[str] = ()
 ) -> OrderPage:
     """A page of the customer's orders, in one query, however many they are.
 
     Args:
         cursor: ``next_cursor`` of the page before; empty for the newest orders.
         limit: orders on a page, at least 1.
-        status: only those with this status.
+        statuses: only those with one of these; empty for all.
 
     Raises:
         InvalidCursor: it is not one of ours.
@@ -84,8 +99,8 @@ def orders_of(
     orders = Order.objects.filter(customer_id=customer.pk)
     if cursor:
         orders = orders.filter(id__lt=_decode(cursor))
-    if status:
-        orders = orders.filter(status=status)
+    if statuses:
+        orders = orders.filter(status__in=statuses)
     counted = orders.annotate(line_count=Count("lines"), item_count=Sum("lines__quantity"))
     found = list(counted.order_by("-id")[: limit + 1])
     page = found[:limit]
@@ -109,4 +124,4 @@ def _decode(cursor: str) -> UUID:
     try:
         return UUID(bytes=base64.b64decode(cursor + "==", altchars=b"-_", validate=True))
     except (ValueError, binascii.Error):
-        raise InvalidCursor("This page does not exist. Start again from the first one.") from None
+        raise InvalidCursor(_("This page does not exist. Start again from the first one.")) from None

@@ -14,6 +14,6 @@ class OutboxConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        from outbox import checks  # noqa: F401  (registers the system checks)
+        from outbox import checks, storage_checks  # noqa: F401  (registers the system checks)
 
         autodiscover_modules("events", "tasks", "consumers")

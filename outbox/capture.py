@@ -1,51 +1,107 @@
 """Let Celery make a message as it always does, and catch it on its way to the broker.
 
-Everything that Celery puts into a message — ids, routing, eta, links, chains, chords, groups, stamps, headers that
-its publish signals add — is decided by Celery's own code, at the moment of the call. What arrives here is what
-would have been sent, and is sent later, unchanged.
+Everything that Celery puts into a message — ids, routing, links, chains, chords, groups, stamps, headers that its
+publish signals add — is decided by Celery's own code, at the moment of the call. What arrives here is what would have
+been sent, and is sent later, unchanged. Only what differs from the usual is kept: see
+:mod:`outbox.transports.envelope`.
 """
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager, nullcontext
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextvars import ContextVar
 from datetime import datetime
 from typing import Any
-from uuid import UUID
+from uuid import NAMESPACE_OID, UUID, uuid5
 
-from outbox.deliveries import Reschedule
+from celery import Celery
+from celery.utils.time import maybe_iso8601, maybe_make_aware
+from kombu.exceptions import EncodeError
+from kombu.utils.json import dumps
+
+from outbox.context import current_context
+from outbox.exceptions import OutboxError
 from outbox.models.message import DEFAULT_PRIORITY
-from outbox.publish import as_json, build, insert
+from outbox.publish import build, insert
+from outbox.rows import NewMessage
+from outbox.taking_over import take_over
+from outbox.transports.envelope import USUAL_HEADERS, USUAL_OPTIONS
 
-KEPT_OPTIONS = (
-    "exchange",
-    "routing_key",
-    "priority",
-    "delivery_mode",
-    "correlation_id",
-    "reply_to",
-    "compression",
-)
+OF_THE_MOMENT = {
+    "retry",
+    "retry_policy",
+    "timeout",
+    "confirm_timeout",
+    "declare",
+    "expiration",  # counts from the sending: Celery's header ``expires`` is what is kept
+    "serializer",
+    "reply_to",  # of results that wait in a queue; they would not outlive it
+}
+"""Options for kombu that say how to send now, not what."""
+UNSTORABLE = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
 
 
-class _NoConnection:
-    """What Celery asks of the connection of a producer that has none."""
+def row_id(task_id: str) -> UUID:
+    """The id of a task's row: the task's own, or one made of it where the caller chose one that is no UUID."""
+    try:
+        return UUID(task_id)
+    except ValueError:
+        return uuid5(NAMESPACE_OID, task_id)
 
-    def _reraise_as_library_errors(self) -> AbstractContextManager[None]:
-        return nullcontext()
+
+_rows: ContextVar[list[NewMessage] | None] = ContextVar("outbox_rows", default=None)
+
+
+@contextmanager
+def one_insert() -> Iterator[None]:
+    """What is captured in this block is written by one INSERT at its end; nothing of it, when the block raises."""
+    if _rows.get() is not None:
+        yield
+        return
+    rows: list[NewMessage] = []
+    token = _rows.set(rows)
+    try:
+        yield
+    finally:
+        _rows.reset(token)
+    insert(rows)
+
+
+class NoEvents:
+    """Stands where Celery would announce ``task-sent``: nothing has been sent yet. The row says when it is."""
+
+    def publish(self, *_: object, **__: object) -> None:
+        """Say nothing."""
 
 
 class CapturingProducer:
     """Stands where Celery expects a kombu producer; what it publishes becomes an outbox row.
 
     Args:
+        app: the Celery application, for its time zone.
         delay: seconds before it becomes due, by the database's clock.
+        eta: when it becomes due, where that is an absolute time; without a zone, UTC, as Celery's workers take it.
         running: the request of the running task whose next attempt this message is, if it is.
+        own: columns of the row that Celery knows nothing of, such as ``key``.
     """
 
-    def __init__(self, *, delay: float, running: Any | None) -> None:
-        self.delay = delay
+    def __init__(
+        self,
+        app: Celery,
+        *,
+        delay: float,
+        eta: datetime | str | None,
+        running: Any | None,
+        own: Mapping[str, Any],
+    ) -> None:
+        self.delay = 0.0 if eta else delay
+        self.eta: datetime | None = maybe_make_aware(maybe_iso8601(eta), app.timezone) if eta else None
         self.running = running
-        self.connection = _NoConnection()
+        self.own = own
+        self.replaced: UUID | None = None  # id of the row that waited, where the message took its place
+        self.connection = self
         self.channel = None
         self.serializer = None
 
@@ -55,27 +111,100 @@ class CapturingProducer:
     def __exit__(self, *_: object) -> None:
         """Nothing is held, so nothing is released."""
 
-    def publish(self, body: Any, *, headers: dict[str, Any], **options: Any) -> None:
-        """Keep a task message as a row (or as the running task's next attempt)."""
-        args, kwargs, embed = body
-        payload = as_json({"args": list(args), "kwargs": kwargs, "embed": embed})
-        headers = as_json(headers)
-        eta, headers["eta"] = headers["eta"], None  # due times live in the database, not in a worker's memory
-        kept = {name: as_json(options[name]) for name in KEPT_OPTIONS if options.get(name) is not None}
-        stored = {"celery": {"headers": headers, "options": kept}}
+    def publish(
+        self, body: Any, *, headers: dict[str, Any], serializer: str | None = None, **options: Any
+    ) -> None:
+        """Keep a task message as a row (or as the running task's next attempt).
+
+        Raises:
+            OutboxError: the message is not of task protocol 2, or asks for another serializer than JSON.
+            EncodeError: an argument is nothing that JSON, or the database's JSON, can hold.
+        """
+        task = headers["task"] if isinstance(body, tuple) else ""
+        _check(task, serializer)
+        row = self._row(task, body, headers, options)
         if self.running is not None:
-            self.running.outbox_reschedule = Reschedule(headers["task"], payload, stored, self.delay, eta)
-            return
-        message = build(
-            headers["task"],
-            payload,
-            consumer=headers["task"],
-            id=UUID(headers["id"]),
-            queue=str(kept.get("routing_key") or ""),
-            priority=kept.get("priority", DEFAULT_PRIORITY),
+            self.running.outbox_reschedule = row
+        elif not (headers.get("replaced_task_nesting") and take_over(row)):
+            self._insert(row)
+
+    def _row(self, task: str, body: Any, headers: dict[str, Any], options: dict[str, Any]) -> NewMessage:
+        id_ = row_id(headers["id"])
+        queue = "" if options.get("exchange") else str(options.pop("routing_key", None) or "")
+        priority = options.get("priority")
+        row = build(
+            task,
+            _payload(body),
+            consumer=task,
+            id=id_,
+            queue=queue,
+            priority=DEFAULT_PRIORITY if priority is None else priority,
+            at=self.eta,
             delay=self.delay,
-            headers=stored,
+            **self.own,
         )
-        if eta:
-            message.next_attempt_at = datetime.fromisoformat(eta)
-        insert([message])
+        row.headers = _json(
+            {**current_context().headers(), "celery": _unusual(str(id_), task, headers, options)}
+        )
+        return row
+
+    def _insert(self, row: NewMessage) -> None:
+        collected = _rows.get()
+        if collected is not None and row.schedule_key is None:
+            collected.append(row)
+            return
+        (id_,) = insert([row])
+        self.replaced = id_ if id_ != row.id else None
+
+    def _reraise_as_library_errors(self) -> AbstractContextManager[None]:
+        """What Celery asks of the producer's connection; there is none, so there are no errors of it."""
+        return nullcontext()
+
+
+def _check(task: str, serializer: str | None) -> None:
+    if not task:
+        raise OutboxError("Durable tasks need task protocol 2: set task_protocol to 2, its default.")
+    if serializer not in (None, "json", "application/json"):
+        raise OutboxError(
+            f"{task} asks for the serializer {serializer!r}; the outbox keeps JSON. Set serializer='json', or "
+            "durable=False to send it straight to the broker."
+        )
+
+
+def _payload(body: Any) -> str:
+    args, kwargs, embed = body
+    following = {name: value for name, value in embed.items() if value}
+    return _json({"args": args, "kwargs": kwargs, **({"embed": following} if following else {})})
+
+
+def _unusual(id_: str, task: str, headers: dict[str, Any], options: dict[str, Any]) -> dict[str, Any]:
+    """What makes this message differ from the one that its row alone would make."""
+    usual = {**USUAL_HEADERS, "task": task, "id": id_, "root_id": id_}
+    kept = {
+        name: value
+        for name, value in headers.items()
+        if not name.startswith("outbox_") and (name not in usual or usual[name] != value)
+    }
+    exchange = options.get("exchange")
+    options["exchange"] = getattr(exchange, "name", exchange)
+    usual_options = {**USUAL_OPTIONS, "correlation_id": id_}
+    others = {
+        name: value
+        for name, value in options.items()
+        if name not in OF_THE_MOMENT
+        and name != "priority"
+        and value is not None
+        and usual_options.get(name) != value
+    }
+    return {"headers": kept, **({"options": others} if others else {})}
+
+
+def _json(value: object) -> str:
+    """As JSON, with Celery's own envelopes for datetime, UUID, Decimal and others."""
+    try:
+        text: str = dumps(value, allow_nan=False)  # type: ignore[no-untyped-call]  # kombu ships no types
+    except (TypeError, ValueError) as error:
+        raise EncodeError(f"The outbox cannot keep this task's arguments: {error}") from error
+    if "\\u0000" in text and UNSTORABLE.search(text):
+        raise EncodeError("The outbox cannot keep the character NUL: no PostgreSQL text or JSON holds it.")
+    return text

@@ -14,6 +14,8 @@ from django.core.signals import setting_changed
 from outbox.exceptions import InvalidSetting
 
 CLOCKS_MAY_DIFFER = 300.0
+SHORTEST_RETENTION = 3600.0
+"""Seconds. Duplicates of what was just consumed may still be on their way, and people still look at it."""
 WAKE_UPS = ("task", "notify", "thread")
 ENFORCE = ("raise", "warn", "off")
 
@@ -58,8 +60,17 @@ class OutboxSettings:
     ENFORCE: str = "warn"
     """What happens to a task that is sent past the outbox, inside a transaction or by an ``on_commit`` hook:
     ``raise``, ``warn`` or ``off``."""
+    RETENTION: float = 7 * 24 * 3600.0
+    """Age from which consumed and discarded messages are deleted; an hour at least."""
+    PRUNE_INTERVAL: float = 30.0
+    """How often a little of what is old enough is deleted."""
     SAGA_SWEEP_INTERVAL: float = 5.0
     """How often the watchdog looks for saga steps whose lease ran out."""
+    SAGA_RETENTION: float = 90 * 24 * 3600.0
+    """Age since a saga's end from which its steps and history are deleted. The saga stays, with its outcome."""
+    PERSONAL_FIELDS: tuple[str, ...] = ()
+    """Names of members of payloads, results and contexts that are personal data: hidden in the console from users
+    without the permission ``outbox.view_personal``. See :mod:`outbox.redaction`."""
 
     @property
     def periodic_expiry(self) -> float:
@@ -81,6 +92,10 @@ class OutboxSettings:
             for w in self.WAKE_UP
             if w not in WAKE_UPS
         ]
+        if self.RETENTION < SHORTEST_RETENTION:
+            found.append(
+                f"OUTBOX['RETENTION'] is {self.RETENTION!r}: keep messages for {SHORTEST_RETENTION:.0f} s at least."
+            )
         if self.ENFORCE not in ENFORCE:
             found.append(f"OUTBOX['ENFORCE'] knows {', '.join(ENFORCE)}; not {self.ENFORCE!r}.")
         if self.DATABASE not in settings.DATABASES:

@@ -9,18 +9,9 @@ from __future__ import annotations
 from uuid import UUID, uuid4
 
 from outbox.claims import free
-from outbox.database import execute, fetch
 from outbox.relay.wakeup import wake_on_commit
-from outbox.sql.consuming import (
-    CALL_OFF,
-    CONSUME,
-    FAIL,
-    FINISH_LEASE,
-    NOTE_ATTEMPT,
-    REARM,
-    RESCHEDULE,
-    TAKE_LEASE,
-)
+from outbox.rows import NewMessage
+from outbox.store import store
 
 
 def consume(message_id: UUID, attempt: int) -> bool:
@@ -28,7 +19,7 @@ def consume(message_id: UUID, attempt: int) -> bool:
 
     A duplicate that runs at the same time waits for this transaction and then gets ``False``.
     """
-    return _end(message_id, fetch(CONSUME, [message_id, attempt]))
+    return _end(message_id, store().consume(message_id, attempt))
 
 
 def take_lease(message_id: UUID, attempt: int, seconds: float, *, worker: str = "") -> UUID | None:
@@ -37,12 +28,12 @@ def take_lease(message_id: UUID, attempt: int, seconds: float, *, worker: str = 
     Not guaranteed: that the work happens once. A holder that dies is followed by another attempt.
     """
     lock_id = uuid4()
-    return lock_id if execute(TAKE_LEASE, [lock_id, worker, seconds, message_id, attempt]) else None
+    return lock_id if store().take_lease(message_id, attempt, seconds, lock_id, worker) else None
 
 
 def finish_lease(message_id: UUID, lock_id: UUID) -> bool:
     """Mark leased work as consumed; ``False`` when the lease was lost to another holder meanwhile."""
-    return _end(message_id, fetch(FINISH_LEASE, [message_id, lock_id]))
+    return _end(message_id, store().finish_lease(message_id, lock_id))
 
 
 def fail(
@@ -58,7 +49,7 @@ def fail(
 
     Returns ``False``, and changes nothing, when this delivery is no longer the row's current one.
     """
-    failed = execute(FAIL, [delay, delay, error, message_id, attempt, lock_id, worker]) == 1
+    failed = store().fail(message_id, attempt, error, delay, worker, lock_id)
     if failed and delay is None:
         _free(message_id)  # where a failed message of its key lets the others pass
     return failed
@@ -68,18 +59,16 @@ def reschedule(
     message_id: UUID,
     attempt: int,
     error: str,
-    next_attempt: tuple[str, str, str, float, str | None],
+    row: NewMessage,
     *,
     worker: str = "",
     lock_id: UUID | None = None,
 ) -> bool:
-    """Schedule the attempt that a task asked for: task, payload, headers, delay (s), eta (ISO 8601).
+    """Schedule the attempt that a task asked for: its row becomes the new message.
 
     Returns ``False``, and changes nothing, when this delivery is no longer the row's current one.
     """
-    task, payload, headers, delay, eta = next_attempt
-    params = [task, task, payload, headers, eta, delay, error, message_id, attempt, lock_id, worker]
-    return execute(RESCHEDULE, params) == 1
+    return store().reschedule(message_id, attempt, error, row, worker, lock_id)
 
 
 def rearm(message_id: UUID, delay: float, error: str, *, worker: str = "") -> bool:
@@ -88,10 +77,7 @@ def rearm(message_id: UUID, delay: float, error: str, *, worker: str = "") -> bo
     The caller holds the fence (a saga's step, a task's own lease) and says so in the same transaction. Returns
     ``False`` when there is no such message any more: discarded, or deleted.
     """
-    rows = fetch(REARM, [delay, error, message_id])
-    if rows and error:
-        execute(NOTE_ATTEMPT, [message_id, rows[0][0], error, worker])
-    return bool(rows)
+    return store().rearm(message_id, delay, error, worker)
 
 
 def call_off(message_id: UUID, reason: str) -> bool:
@@ -99,14 +85,14 @@ def call_off(message_id: UUID, reason: str) -> bool:
 
     Returns ``False`` when it was consumed already.
     """
-    return _end(message_id, fetch(CALL_OFF, [reason, message_id]))
+    return _end(message_id, store().call_off(message_id, reason))
 
 
-def _end(message_id: UUID, ended: list[tuple[bool]]) -> bool:
+def _end(message_id: UUID, is_keyed: bool | None) -> bool:
     """Whether the message has ended here; then the next one of its key may go."""
-    if ended and ended[0][0]:
+    if is_keyed:
         _free(message_id)
-    return bool(ended)
+    return is_keyed is not None
 
 
 def _free(message_id: UUID) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -15,7 +16,7 @@ class WorkContext:
     Args:
         correlation_id: the business thing that it all belongs to, such as an order's id.
         causation_id: id of the message being consumed here: the cause of what is published.
-        traceparent: W3C Trace Context header of the request or task at work.
+        traceparent: W3C Trace Context header of the request or task at work (its ``tracestate`` does not travel).
     """
 
     correlation_id: str = ""
@@ -32,6 +33,9 @@ class WorkContext:
 
 
 NOTHING = WorkContext()
+TRACEPARENT = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
+"""W3C Trace Context, level 1: version, trace id, parent id, flags. Zeros and the version ff are invalid."""
+
 _current: ContextVar[WorkContext] = ContextVar("outbox_context", default=NOTHING)
 
 
@@ -44,10 +48,20 @@ def current_context() -> WorkContext:
 def working_on(
     *, correlation_id: str | None = None, causation_id: str | None = None, traceparent: str | None = None
 ) -> Iterator[WorkContext]:
-    """Work inside a changed context; what is not given stays as it is."""
+    """Work inside a changed context; what is not given stays as it is.
+
+    A ``traceparent`` that is malformed counts as not given, wherever it came from; an empty one clears it.
+    """
+    if traceparent and not is_traceparent(traceparent):
+        traceparent = None
     given = {"correlation_id": correlation_id, "causation_id": causation_id, "traceparent": traceparent}
     token = _current.set(replace(_current.get(), **{k: v for k, v in given.items() if v is not None}))
     try:
         yield _current.get()
     finally:
         _current.reset(token)
+
+
+def is_traceparent(text: str) -> bool:
+    """Whether a text is a well-formed W3C ``traceparent``."""
+    return TRACEPARENT.fullmatch(text) is not None

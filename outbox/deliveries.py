@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import inspect
-import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 from uuid import UUID
@@ -14,9 +13,12 @@ from celery.utils.log import get_task_logger
 
 from outbox import consumption
 from outbox.backoff import default_policy
+from outbox.capture import row_id
 from outbox.database import DATABASE_AWAY, atomic, connection
 from outbox.exceptions import PermanentError
 from outbox.following import send_what_follows
+from outbox.outcomes import FOLLOWING, Done, leave_out, record_failure, record_success
+from outbox.rows import NewMessage
 from outbox.wording import describe
 
 if TYPE_CHECKING:
@@ -44,7 +46,7 @@ class Delivery:
         headers = request.headers or {}
         try:
             return cls(
-                UUID(request.id),
+                row_id(request.id),
                 int(headers["outbox_attempt"]),
                 int(headers.get("outbox_tries", headers["outbox_attempt"])),
                 str(headers.get("outbox_correlation_id", "")),
@@ -55,55 +57,44 @@ class Delivery:
             return None
 
 
-@dataclass(frozen=True)
-class Reschedule:
-    """The next attempt that a task asked for with ``retry()`` or ``replace()``: its message, and when it is due."""
-
-    task: str
-    payload: Mapping[str, Any]
-    headers: Mapping[str, Any]
-    delay: float
-    eta: str | None
-
-    def as_params(self) -> tuple[str, str, str, float, str | None]:
-        """In the order of :func:`outbox.consumption.reschedule`."""
-        return self.task, json.dumps(self.payload), json.dumps(self.headers), self.delay, self.eta
+def is_of_the_outbox(request: Any) -> bool:
+    """Whether a request claims to come from a row."""
+    return "outbox_attempt" in (request.headers or {})
 
 
 def run_transactionally(task: DurableTask, delivery: Delivery, args: Any, kwargs: Any) -> Any:
-    """Mark and effect, and the messages of what follows, in one transaction: all or nothing."""
-    told: Ignore | None = None
-    result: Any = None
+    """Mark and effect, result and messages of what follows, in one transaction: all or nothing."""
     try:
         with atomic():
             _consume(task, delivery)
-            try:
-                result = task.run(*args, **kwargs)
-            except Ignore as wish:
-                told = wish
-            _write_what_follows(task, delivery, result, lock_id=None, ignored=told is not None)
+            result, wish = _run(task, args, kwargs)
+            _write_replacement(task)
+            done = _write_what_follows(task, delivery, result, lock_id=None, ignored=wish is not None)
     except Ignore:
         raise
     except Exception as error:
         raise _after_failure(task, delivery, error, lock_id=None) from error
-    return _tell(task, result, told)
+    return _tell(task, result, wish, done)
 
 
 def run_leased(task: DurableTask, delivery: Delivery, args: Any, kwargs: Any) -> Any:
     """Hold a lease while it runs, mark at the end. A crash means again."""
-    lock_id = consumption.take_lease(delivery.message_id, delivery.attempt, task.lease_seconds)
+    lock_id = consumption.take_lease(
+        delivery.message_id, delivery.attempt, task.lease_seconds, worker=delivery.worker
+    )
     if lock_id is None:
         raise _not_ours(task, delivery)
-    told: Ignore | None = None
-    result: Any = None
     try:
-        result = task.run(*args, **kwargs)
-    except Ignore as wish:
-        told = wish
+        result, wish = _run(task, args, kwargs)
     except Exception as error:
         raise _after_failure(task, delivery, error, lock_id=lock_id) from error
-    _insist(lambda: _finish(task, delivery, lock_id, result, ignored=told is not None))
-    return _tell(task, result, told)
+    try:
+        done = _insist(lambda: _finish(task, delivery, lock_id, result, ignored=wish is not None))
+    except (Ignore, *DATABASE_AWAY):
+        raise  # not written: the lease will end, and it runs again
+    except Exception as error:  # such as a result that nothing can encode
+        raise _after_failure(task, delivery, error, lock_id=lock_id) from error
+    return _tell(task, result, wish, done)
 
 
 def run_manually(task: DurableTask, delivery: Delivery, args: Any, kwargs: Any) -> Any:
@@ -144,9 +135,18 @@ def _consume(task: DurableTask, delivery: Delivery) -> None:
         raise _not_ours(task, delivery)
 
 
-def _finish(task: DurableTask, delivery: Delivery, lock_id: UUID, result: Any, *, ignored: bool) -> None:
+def _run(task: DurableTask, args: Any, kwargs: Any) -> tuple[Any, Ignore | None]:
+    """The task's result, or its wish to be left without one."""
+    try:
+        return task.run(*args, **kwargs), None
+    except Ignore as wish:
+        return None, wish
+
+
+def _finish(task: DurableTask, delivery: Delivery, lock_id: UUID, result: Any, *, ignored: bool) -> Done:
     """The end of leased work: its mark, together with the messages of what follows."""
     with atomic():
+        _write_replacement(task)
         if _reschedule_of(task) is None and not consumption.finish_lease(delivery.message_id, lock_id):
             logger.warning(
                 "%s[%s] took longer than its lease of %s s, and another run has it now: this outcome is refused",
@@ -155,25 +155,34 @@ def _finish(task: DurableTask, delivery: Delivery, lock_id: UUID, result: Any, *
                 task.lease_seconds,
             )
             raise _not_ours(task, delivery)
-        _write_what_follows(task, delivery, result, lock_id=lock_id, ignored=ignored)
+        return _write_what_follows(task, delivery, result, lock_id=lock_id, ignored=ignored)
+
+
+def _write_replacement(task: DurableTask) -> None:
+    """Write what ``replace()`` put in the place of the task. A single task becomes this row's next attempt."""
+    if replacement := getattr(task.request, "outbox_replacement", None):
+        replacement.delay()
 
 
 def _write_what_follows(
     task: DurableTask, delivery: Delivery, result: Any, *, lock_id: UUID | None, ignored: bool
-) -> None:
+) -> Done:
     """What a run that did not fail leaves behind: its next attempt where it asked for one (``retry(throw=False)``,
-    ``replace()``), else its links and chain; nothing after ``Ignore``."""
+    ``replace()``), else its result, links and chain; nothing after ``Ignore``."""
+    task.request.outbox_ending = True
     if asked := _reschedule_of(task):
         _reschedule(delivery, "Asked to run again.", asked, lock_id)
     elif not ignored:
         send_what_follows(task, result)
+        return record_success(task, result)
+    return FOLLOWING
 
 
-def _tell(task: DurableTask, result: Any, told: Ignore | None) -> Any:
-    """What Celery is told of a run that did not fail. What follows is written: Celery need not send it again."""
-    task.request.callbacks = task.request.chain = None
-    if told is not None:
-        raise told
+def _tell(task: DurableTask, result: Any, wish: Ignore | None, done: Done) -> Any:
+    """What Celery is told of a run that did not fail, and what is left to it."""
+    leave_out(task.request, done)
+    if wish is not None:
+        raise wish
     return result
 
 
@@ -191,26 +200,33 @@ def _after_failure(
     task: DurableTask, delivery: Delivery, error: Exception, *, lock_id: UUID | None
 ) -> Exception:
     """Write the outcome of a failed run; returns what Celery is to be told: RETRY or the failure itself."""
-    asked = _reschedule_of(task)
-    if asked is not None and isinstance(error, Retry):
-        cause = describe(error.exc) if error.exc else "Asked to run again."
-        _insist(lambda: _reschedule(delivery, cause, asked, lock_id))
-        told: Exception = error
-        return told
+    if asked := _reschedule_of(task):
+        cause = getattr(error, "exc", None) if isinstance(error, Retry) else error
+        text = describe(cause) if cause else "Asked to run again."
+        _insist(lambda: _reschedule(delivery, text, asked, lock_id))
+        return error
     delay = _delay(task, delivery, error, in_transaction=lock_id is None)
-    is_current = _insist(
-        lambda: consumption.fail(
-            delivery.message_id,
-            delivery.attempt,
-            describe(error),
-            delay,
-            worker=delivery.worker,
-            lock_id=lock_id,
-        )
-    )
-    if not is_current:
+    done = _insist(lambda: _fail(task, delivery, error, delay, lock_id))
+    if done is None:
         return _not_ours(task, delivery)
+    leave_out(task.request, done)
     return error if delay is None else Retry(exc=error, when=delay)
+
+
+def _fail(
+    task: DurableTask, delivery: Delivery, error: Exception, delay: float | None, lock_id: UUID | None
+) -> Done | None:
+    """Write that it failed and, when that is final, what Celery makes of it. ``None``: this run is outdated."""
+    with atomic():
+        text = describe(error)
+        is_current = consumption.fail(
+            delivery.message_id, delivery.attempt, text, delay, worker=delivery.worker, lock_id=lock_id
+        )
+        if not is_current:
+            return None
+        task.request.outbox_ending = True
+        final = delay is None and not isinstance(error, Reject | Retry)
+        return record_failure(task, delivery.message_id, error) if final else ()
 
 
 def _delay(task: DurableTask, delivery: Delivery, error: Exception, *, in_transaction: bool) -> float | None:
@@ -218,23 +234,25 @@ def _delay(task: DurableTask, delivery: Delivery, error: Exception, *, in_transa
     policy = task.policy()
     if in_transaction and isinstance(error, DATABASE_AWAY):
         policy = default_policy()  # all was rolled back: no outcome of the task's, but the database's
+    if isinstance(error, Reject) and error.requeue:
+        return default_policy().delay(delivery.tries)
     final = isinstance(error, PermanentError) or policy.exhausted(delivery.tries)
     return None if final else policy.delay(delivery.tries)
 
 
-def _reschedule(delivery: Delivery, cause: str, asked: Reschedule, lock_id: UUID | None) -> bool:
+def _reschedule(delivery: Delivery, cause: str, asked: NewMessage, lock_id: UUID | None) -> bool:
     return consumption.reschedule(
         delivery.message_id,
         delivery.attempt,
         cause,
-        asked.as_params(),
+        asked,
         worker=delivery.worker,
         lock_id=lock_id,
     )
 
 
-def _reschedule_of(task: DurableTask) -> Reschedule | None:
-    found: Reschedule | None = getattr(task.request, "outbox_reschedule", None)
+def _reschedule_of(task: DurableTask) -> NewMessage | None:
+    found: NewMessage | None = getattr(task.request, "outbox_reschedule", None)
     return found
 
 

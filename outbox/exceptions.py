@@ -14,6 +14,24 @@ class PublishOutsideTransaction(OutboxError):
     """
 
 
+class WrongDatabase(PublishOutsideTransaction):
+    """The open transaction is on another database than the outbox: the change would commit without its messages.
+
+    Open the transaction on the database that ``settings.OUTBOX["DATABASE"]`` names, and make the change there.
+    """
+
+
+class BypassesOutbox(OutboxError):
+    """A task was sent where the outbox cannot keep it: before its transaction commits, or after it has.
+
+    Call ``delay()`` of a durable task inside the transaction: it is sent after the commit, and not after a rollback.
+    """
+
+
+class InvalidEvent(OutboxError, ValueError):
+    """An event's field does not have its declared type. The message says which."""
+
+
 class NoSubscriber(OutboxError):
     """An event was published that nobody subscribes to. Subscribe to it, or declare it ``optional=True``."""
 
@@ -28,6 +46,10 @@ class PermanentError(OutboxError):
 
 class BrokerUnavailable(OutboxError):
     """The broker did not take a batch. Nobody knows which of its messages arrived; all are sent again."""
+
+
+class OperationRefused(OutboxError):
+    """An operator asked for something that cannot be, or would do more than was meant. The message says what to do."""
 
 
 class InvalidSetting(OutboxError):

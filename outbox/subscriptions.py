@@ -7,15 +7,19 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from celery import shared_task
-from pydantic import ValidationError
 
 from outbox.backoff import RetryPolicy
-from outbox.events import event_class_type
-from outbox.exceptions import PermanentError
+from outbox.events import EventType, event_class_type
+from outbox.exceptions import OutboxError
+from outbox.versions import load
 
 Subscriber = TypeVar("Subscriber", bound=Callable[[Any], object])
 
+VERSION_HEADER = "outbox_version"
+"""The header of a task message that says in which version its event was written."""
+
 _subscribers: dict[str, list[str]] = defaultdict(list)
+_functions: dict[str, str] = {}
 
 
 def subscribe(
@@ -38,35 +42,55 @@ def subscribe(
         retry: when to try again; by default that of ``settings.OUTBOX``.
         consumption: ``transactional`` (the effect commits together with the mark that it happened: once) or
             ``leased`` (runs outside a transaction, for work that calls out: at least once).
+
+    Raises:
+        OutboxError: the name is another subscriber's: only one of them would run.
     """
     kind = event_class_type(event)
 
     def register(function: Subscriber) -> Subscriber:
         task_name = name or f"{function.__module__.split('.')[0]}.{function.__name__}"
-        _subscribers[kind.name].append(task_name)
-
-        def run(**payload: Any) -> None:
-            try:
-                event = kind.schema.validate_python(payload)
-            except ValidationError as error:
-                raise PermanentError(f"The payload is no {kind.name}: {error}") from None
-            function(event)
-
-        run.__doc__ = function.__doc__
+        _register(kind.name, task_name, place := f"{function.__module__}.{function.__qualname__}")
         from outbox.celery import SubscriberTask
 
         shared_task(
             name=task_name,
             base=SubscriberTask,
+            bind=True,
             home_queue=queue,
             typing=False,
             consumption=consumption,
             delivery_retry=retry,
             ignore_result=True,
-        )(run)
+            subscriber=place,
+        )(_runner(kind, function))
         return function
 
     return register
+
+
+def _register(event_name: str, task_name: str, place: str) -> None:
+    taken = _functions.setdefault(task_name, place)
+    if taken != place or task_name in _subscribers[event_name]:
+        raise OutboxError(
+            f"Two subscribers are called {task_name!r}: {taken} and {place}. Give one of them a name= of its own."
+        )
+    _subscribers[event_name].append(task_name)
+
+
+def _runner(kind: EventType, function: Callable[[Any], object]) -> Callable[..., None]:
+    """The task's function: payload → event → subscriber."""
+
+    def run(task: Any, /, **payload: Any) -> None:
+        function(load(kind, payload, (task.request.headers or {}).get(VERSION_HEADER)))
+
+    run.__doc__ = function.__doc__
+    return run
+
+
+def all_subscribers() -> dict[str, str]:
+    """Every subscriber's task name, with the function that it stands for."""
+    return dict(_functions)
 
 
 def subscribers_of(event_name: str) -> list[str]:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
+from collections import Counter
 from typing import Any
-from uuid import UUID
 
 from celery import Task, shared_task
 from celery.signals import task_revoked
 
+from outbox.capture import row_id
 from outbox.celery import DurableTask, delivery_of
 from outbox.conf import conf
 from outbox.consumption import call_off
@@ -35,11 +35,21 @@ def dispatch() -> dict[str, int]:
     return shared_relay().turn()._asdict()
 
 
+@shared_task(base=DispatchTask, name="outbox.prune")  # type: ignore[untyped-decorator]
+def prune() -> dict[str, int]:
+    """Delete some of what is finished and old: a little at a time, because the dispatch task waits meanwhile."""
+    from outbox.prune import RUN_SECONDS, prune
+
+    deleted: Counter[str] = Counter()
+    for batch in prune(seconds=RUN_SECONDS):
+        deleted[batch.kind] += batch.count
+    return dict(deleted)
+
+
 @task_revoked.connect  # type: ignore[untyped-decorator]
 def call_off_revoked(request: Any, expired: bool, **_: Any) -> None:
     """A message that a worker threw away unseen, revoked or expired, is closed: nobody waits for it any more."""
-    with suppress(ValueError):  # an id that is no UUID is not one of ours
-        call_off(UUID(request.id), "Expired before a worker took it." if expired else "Revoked.")
+    call_off(row_id(request.id), "Expired before a worker took it." if expired else "Revoked.")
 
 
 @shared_task(bind=True, base=DurableTask, name=DISTRIBUTE, consumption="transactional", ignore_result=True)  # type: ignore[untyped-decorator]
@@ -53,7 +63,13 @@ def distribute(task: Any) -> None:
     insert(
         [
             build(
-                source.type, source.payload, consumer=name, priority=source.priority, headers=source.headers
+                source.type,
+                source.payload,
+                consumer=name,
+                priority=source.priority,
+                headers=source.headers,
+                key=source.key,
+                blocks_key=source.blocks_key,
             )
             for name in consumers
         ]

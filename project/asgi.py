@@ -7,11 +7,11 @@ import os
 from django.conf import settings
 from django.core.asgi import get_asgi_application
 
-from outbox.relay.thread import relay_thread
-
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "project.settings")
 
 application = get_asgi_application()
 
 if "thread" in settings.OUTBOX["WAKE_UP"]:
+    from outbox.relay.thread import relay_thread  # not before Django is set up
+
     relay_thread()  # from the start: what others committed is sent, too

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 
-from celery import Celery
 from celery.signals import setup_logging
+
+from outbox.application import DurableCelery
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "project.settings")
 
-app = Celery("todoke", task_cls="outbox.celery:DurableTask")
+app = DurableCelery("todoke")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
 

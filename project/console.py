@@ -18,7 +18,10 @@ def navigation(request: HttpRequest) -> list[dict[str, Any]]:
         (
             _("Platform"),
             [
+                {"title": _("Dashboard"), "icon": "monitoring", "link": reverse("admin:index")},
                 _page(request, _("Messages"), "outbox", "message", "mail"),
+                _page(request, _("Bulk operations"), "outbox", "bulkoperation", "playlist_add_check"),
+                _page(request, _("Pauses and limits"), "outbox", "pause", "pause_circle"),
                 _page(request, _("Sagas"), "saga", "saga", "account_tree"),
                 _page(request, _("Task results"), "django_celery_results", "taskresult", "task_alt"),
                 *_flower(),
@@ -31,6 +34,7 @@ def navigation(request: HttpRequest) -> list[dict[str, Any]]:
                 _page(request, _("Products"), "orders", "product", "inventory_2"),
                 _page(request, _("Daily sales"), "orders", "dailysales", "bar_chart"),
                 _page(request, _("API keys"), "orders", "apikey", "key"),
+                *_fault_switches(request),
             ],
         ),
         (
@@ -52,6 +56,10 @@ def navigation(request: HttpRequest) -> list[dict[str, Any]]:
 def tabs(request: HttpRequest) -> list[dict[str, Any]]:
     """Above the lists: the views that an operator opens every day."""
     messages, sagas = reverse("admin:outbox_message_changelist"), reverse("admin:saga_saga_changelist")
+    controls = (
+        (_("Pauses"), reverse("admin:outbox_pause_changelist")),
+        (_("Rate limits"), reverse("admin:outbox_ratelimit_changelist")),
+    )
     return [
         _tabs(
             request,
@@ -61,6 +69,8 @@ def tabs(request: HttpRequest) -> list[dict[str, Any]]:
             (_("Unconsumed"), f"{messages}?state=unconsumed"),
             (_("Dead letters"), f"{messages}?state=dead"),
         ),
+        _tabs(request, "outbox.pause", *controls),
+        _tabs(request, "outbox.ratelimit", *controls),
         _tabs(
             request,
             "saga.saga",
@@ -85,6 +95,13 @@ def _flower() -> list[dict[str, Any]]:
     return [{"title": "Flower", "icon": "local_florist", "link": settings.FLOWER_URL, "active": False}]
 
 
+def _fault_switches(request: HttpRequest) -> list[dict[str, Any] | None]:
+    """Only where the sandbox is what the shop talks to."""
+    if not settings.SANDBOX_TOKEN:
+        return []
+    return [_page(request, _("Fault switches"), "orders", "faultswitch", "science")]
+
+
 def _tabs(request: HttpRequest, model: str, *pages: tuple[str, str]) -> dict[str, Any]:
     return {
         "models": [model],
@@ -106,6 +123,8 @@ UNFOLD = {
     "SHOW_LANGUAGES": False,
     "BORDER_RADIUS": "6px",
     "STYLES": [lambda _request: static("outbox/console.css")],
+    "SCRIPTS": [lambda _request: static("outbox/times.js")],
+    "DASHBOARD_CALLBACK": "outbox.admin.dashboard.views.dashboard_context",
     "SIDEBAR": {"show_search": False, "navigation": navigation},
     "TABS": tabs,
 }

@@ -19,11 +19,12 @@ from django.db import DEFAULT_DB_ALIAS, router
 from django.db.models.signals import post_migrate
 
 SEEN = {
-    "outbox": ("message", "attempt"),
-    "saga": ("saga", "sagastep", "sagatransition"),
+    "outbox": ("message", "attempt", "bulkoperation", "inboxmessage", "pause", "ratelimit"),
+    "saga": ("saga", "sagastep", "sagatransition", "sagasignal", "sagapause"),
     "orders": (
         "apikey",
         "dailysales",
+        "faultswitch",
         "order",
         "orderline",
         "payment",
@@ -38,8 +39,9 @@ SEEN = {
 """Models that both groups may see, by application."""
 
 OPERATED = {
-    "outbox": ("add_message", "redrive_message", "discard_message", "send_message"),
+    "outbox": ("add_message", "redrive_message", "discard_message", "send_message", "control_relay"),
     "saga": ("operate_saga",),
+    "orders": ("change_faultswitch",),
 }
 """What only operators may do, by application."""
 

@@ -48,6 +48,7 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "project.requests.RequestContextMiddleware",
+    "orders.web.database_away.DatabaseAwayMiddleware",
 ]
 
 ROOT_URLCONF = "project.urls"
@@ -61,6 +62,7 @@ TEMPLATES = [
                 "django.template.context_processors.request",
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
+                "orders.web.baskets.basket_count",
             ]
         },
     }
@@ -167,7 +169,9 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {
     "socket_keepalive": True,
     "health_check_interval": 10,
 }
-CELERY_TASK_ROUTES = {"outbox.dispatch": {"queue": "outbox"}, "outbox.saga.sweep": {"queue": "outbox"}}
+CELERY_TASK_ROUTES = {
+    name: {"queue": "outbox"} for name in ("outbox.dispatch", "outbox.prune", "outbox.saga.prune", "outbox.saga.sweep")
+}
 
 # --- The platform ----------------------------------------------------------------------------------------------
 OUTBOX: dict[str, Any] = {
@@ -175,15 +179,22 @@ OUTBOX: dict[str, Any] = {
     "LEASE": env.float("OUTBOX_LEASE", default=30.0),
     "RESCUE_INTERVAL": env.float("OUTBOX_RESCUE_INTERVAL", default=5.0),
     "DISPATCH_INTERVAL": env.float("OUTBOX_DISPATCH_INTERVAL", default=5.0),
+    "RETENTION": env.float("OUTBOX_RETENTION", default=7 * 24 * 3600.0),
+    "PRUNE_INTERVAL": env.float("OUTBOX_PRUNE_INTERVAL", default=30.0),
     "SAGA_SWEEP_INTERVAL": env.float("OUTBOX_SAGA_SWEEP_INTERVAL", default=5.0),
+    "SAGA_RETENTION": env.float("OUTBOX_SAGA_RETENTION", default=90 * 24 * 3600.0),
+    "ENFORCE": env.str("OUTBOX_ENFORCE", default="raise"),
     "WAKE_UP": tuple(env.list("OUTBOX_WAKE_UP", default=["task"])),
+    "PERSONAL_FIELDS": ("email", "recipient", "street", "postcode", "town", "phone", "address", "card"),
 }
 CELERY_BEAT_SCHEDULE = {
     # They expire, so that they do not pile up; late, so that clocks which differ do not drop them all.
     name: {"task": task, "schedule": seconds, "options": {"expires": max(300.0, seconds)}}
     for name, task, seconds in (
         ("dispatch the outbox", "outbox.dispatch", OUTBOX["DISPATCH_INTERVAL"]),
+        ("prune the outbox", "outbox.prune", OUTBOX["PRUNE_INTERVAL"]),
         ("sweep the sagas", "outbox.saga.sweep", OUTBOX["SAGA_SWEEP_INTERVAL"]),
+        ("prune the history of sagas", "outbox.saga.prune", OUTBOX["PRUNE_INTERVAL"]),
     )
 }
 

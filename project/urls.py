@@ -6,10 +6,11 @@ from django.contrib import admin
 from django.urls import include, path
 
 from orders.api.urls import api
-from project.health import healthz
+from project.health import details, healthz
 
 urlpatterns = [
     path("healthz", healthz, name="healthz"),
+    path("healthz/details", details, name="health-details"),
     path("admin/", admin.site.urls),
     path("api/", api.urls),
     path("", include("orders.web.urls")),

@@ -88,7 +88,7 @@ def list_orders(
     status: Annotated[Order.Status | None, Query(description="Only orders with this status.")] = None,
 ) -> OrderListOut:
     """Newest first, a page at a time."""
-    page = queries.orders_of(request.auth, cursor=cursor, limit=limit, status=status)
+    page = queries.orders_of(request.auth, cursor=cursor, limit=limit, statuses=[status] if status else [])
     return OrderListOut(orders=[presenting.summary(o) for o in page.orders], next_cursor=page.next_cursor)
 
 

@@ -3,6 +3,7 @@
 from orders.models.access import ApiKey, IdempotencyRecord
 from orders.models.basket import BasketItem
 from orders.models.catalogue import Product, Stock
+from orders.models.faults import FaultSwitch
 from orders.models.fulfilment import Payment, Reservation, Shipment
 from orders.models.order import Order, OrderLine
 from orders.models.reporting import DailySales
@@ -11,6 +12,7 @@ __all__ = [
     "ApiKey",
     "BasketItem",
     "DailySales",
+    "FaultSwitch",
     "IdempotencyRecord",
     "Order",
     "OrderLine",

@@ -35,7 +35,7 @@ class IdempotencyRecord(models.Model):
     status_code = models.PositiveSmallIntegerField()
     body = models.JSONField()
     location = models.CharField(max_length=200, blank=True)
-    created_at = models.DateTimeField(db_default=Now())
+    created_at = models.DateTimeField(db_default=Now(), db_index=True)
 
     class Meta:
         constraints: ClassVar = [models.UniqueConstraint("customer", "key", name="idempotency_key_once")]

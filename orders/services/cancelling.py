@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django.contrib.auth.models import User
 from django.db import transaction
+from django.utils.translation import gettext as _
 
 from orders.exceptions import CannotCancel
 from orders.models import Order
@@ -25,4 +26,5 @@ def cancel_order(order: Order, customer: User) -> None:
         try:
             cancel(saga.id, actor=customer.get_username(), reason=CANCELLED_BY_CUSTOMER)
         except SagaRefused:
-            raise CannotCancel(f"Order {order.number} can no longer be cancelled.") from None
+            refused = _("Order %(number)s can no longer be cancelled.") % {"number": order.number}
+            raise CannotCancel(refused) from None

@@ -7,8 +7,11 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
+from django.conf import settings
 from django.contrib.auth.models import User
 from django.db import transaction
+from django.utils.translation import get_language
+from django.utils.translation import gettext as _
 
 from orders.events import OrderPlaced
 from orders.exceptions import InvalidOrder
@@ -43,12 +46,15 @@ def place_order(customer: User, quantities: Mapping[str, int], delivery: Deliver
     Raises:
         InvalidOrder: a product is not for sale, a quantity or a field is not usable; says which.
 
+    Letters about the order are written in the language that is active now.
+
     Not guaranteed: that there is stock. That is the first step's decision, and the order's page tells it.
     """
     check_fields(delivery, card)
     with transaction.atomic():
         products = _products(quantities)
         order = Order(customer=customer, card=card, **vars(delivery))
+        order.language = get_language() or settings.LANGUAGE_CODE
         order.currency = next(iter(products.values())).currency
         order.total = sum((products[sku].price * count for sku, count in quantities.items()), Decimal(0))
         order.save(force_insert=True)
@@ -72,11 +78,14 @@ def check_fields(delivery: Delivery, card: str) -> None:
     errors = {}
     for name, value in typed.items():
         if not value.strip():
-            errors[name] = f"Please fill in the {name}."
+            errors[name] = _("Please fill in the %(field)s.") % {"field": name}
         elif len(value) > (limit := _longest(name)):
-            errors[name] = f"The {name} is too long: at most {limit} characters."
+            errors[name] = _("The %(field)s is too long: at most %(limit)s characters.") % {
+                "field": name,
+                "limit": limit,
+            }
     if "country" not in errors and not (len(delivery.country) == 2 and delivery.country.isalpha()):
-        errors["country"] = "Please give the country as two letters, such as DE."
+        errors["country"] = _("Please give the country as two letters, such as DE.")
     if errors:
         raise InvalidOrder(errors)
 
@@ -89,13 +98,14 @@ def _longest(name: str) -> int:
 def _products(quantities: Mapping[str, int]) -> dict[str, Product]:
     """The products ordered, by SKU."""
     if not quantities:
-        raise InvalidOrder({"lines": "Please choose at least one product."})
+        raise InvalidOrder({"lines": _("Please choose at least one product.")})
     products = {p.sku: p for p in Product.objects.filter(sku__in=list(quantities), is_active=True)}
     for sku, count in quantities.items():
         if sku not in products:
-            raise InvalidOrder({"lines": f"There is no product {sku!r} for sale."})
+            raise InvalidOrder({"lines": _("There is no product '%(sku)s' for sale.") % {"sku": sku}})
         if not 1 <= count <= MOST_OF_ONE:
-            raise InvalidOrder({"lines": f"Please order 1 to {MOST_OF_ONE} of {products[sku].name}."})
+            limits = {"most": MOST_OF_ONE, "product": products[sku].local_name}
+            raise InvalidOrder({"lines": _("Please order 1 to %(most)s of %(product)s.") % limits})
     if len({p.currency for p in products.values()}) > 1:
-        raise InvalidOrder({"lines": "Products in different currencies need separate orders."})
+        raise InvalidOrder({"lines": _("Products in different currencies need separate orders.")})
     return products

@@ -11,11 +11,11 @@ from django.db.models.functions import Now
 
 from orders.events import OrderPaid
 from orders.gateways import payment_gateway
-from orders.gateways.ports import ChargeRequest, RefundRequest
+from orders.gateways.ports import Charge, ChargeRequest, ChargeState, RefundRequest
 from orders.models import Order, Payment
 from orders.services.status import change_status
 from outbox.api import current_context, publish
-from outbox.saga.api import StepCall
+from outbox.saga.api import DID_NOT_HAPPEN, NOT_KNOWN, Happened, StepCall, Verdict
 
 
 def charge(call: StepCall) -> dict[str, Any]:
@@ -28,8 +28,15 @@ def charge(call: StepCall) -> dict[str, Any]:
         currency=order.currency,
         card=order.card,
     )
-    answer = payment_gateway().charge(request, traceparent=current_context().traceparent or None)
-    return {"provider_id": answer.id, "amount": str(answer.amount), "currency": answer.currency}
+    return _kept(payment_gateway().charge(request, traceparent=current_context().traceparent or None))
+
+
+def find_charge(call: StepCall) -> Happened | Verdict:
+    """What became of a charge whose answer is missing. One that is unknown may still be on its way."""
+    found = payment_gateway().find(call.idempotency_key, traceparent=current_context().traceparent or None)
+    if found is None:
+        return NOT_KNOWN
+    return Happened(_kept(found)) if found.state == ChargeState.SUCCEEDED else DID_NOT_HAPPEN
 
 
 def record_charge(call: StepCall, result: Mapping[str, Any]) -> None:
@@ -56,3 +63,7 @@ def record_refund(call: StepCall, result: Mapping[str, Any]) -> None:  # noqa: A
     """The money is back. There is no payment of ours where the charge was never confirmed."""
     charged = Payment.objects.filter(order_id=call.key, status=Payment.Status.CHARGED)
     charged.update(status=Payment.Status.REFUNDED, refunded_at=Now())
+
+
+def _kept(charge: Charge) -> dict[str, Any]:
+    return {"provider_id": charge.id, "amount": str(charge.amount), "currency": charge.currency}

@@ -9,13 +9,13 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from orders.events import OrderShipped
-from orders.gateways import carrier
-from orders.gateways.ports import CancellationRequest, ShipmentRequest
+from orders.gateways import carrier, ports
+from orders.gateways.ports import CancellationRequest, ShipmentRequest, ShipmentState
 from orders.models import Order, Shipment
 from orders.services import stock
 from orders.services.status import change_status
 from outbox.api import current_context, publish
-from outbox.saga.api import StepCall
+from outbox.saga.api import DID_NOT_HAPPEN, NOT_KNOWN, Happened, StepCall, Verdict
 
 
 def create(call: StepCall) -> dict[str, Any]:
@@ -30,8 +30,15 @@ def create(call: StepCall) -> dict[str, Any]:
         city=order.city,
         country=order.country,
     )
-    answer = carrier().create_shipment(request, traceparent=current_context().traceparent or None)
-    return {"carrier_id": answer.id, "tracking_number": answer.tracking_number}
+    return _kept(carrier().create_shipment(request, traceparent=current_context().traceparent or None))
+
+
+def find_shipment(call: StepCall) -> Happened | Verdict:
+    """What became of a shipment whose answer is missing. One that is unknown may still be on its way."""
+    found = carrier().find(call.idempotency_key, traceparent=current_context().traceparent or None)
+    if found is None:
+        return NOT_KNOWN
+    return Happened(_kept(found)) if found.state == ShipmentState.CREATED else DID_NOT_HAPPEN
 
 
 def record_shipment(call: StepCall, result: Mapping[str, Any]) -> None:
@@ -58,3 +65,7 @@ def record_cancellation(call: StepCall, result: Mapping[str, Any]) -> None:  # n
     """Nothing will be delivered."""
     created = Shipment.objects.filter(order_id=call.key, status=Shipment.Status.CREATED)
     created.update(status=Shipment.Status.CANCELLED, cancelled_at=Now())
+
+
+def _kept(shipment: ports.Shipment) -> dict[str, Any]:
+    return {"carrier_id": shipment.id, "tracking_number": shipment.tracking_number}

@@ -35,7 +35,13 @@ def signed_in(
     def checked(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
         if request.user.is_authenticated:
             return view(cast(CustomerRequest, request), *args, **kwargs)
-        from_htmx = cast(CustomerRequest, request).htmx
-        return HttpResponseClientRefresh() if from_htmx else redirect_to_login(request.get_full_path())
+        if by_htmx(request):
+            return HttpResponseClientRefresh()
+        return redirect_to_login(request.get_full_path() if request.method == "GET" else request.path)
 
     return cast(Callable[Concatenate[HttpRequest, P], HttpResponse], checked)
+
+
+def by_htmx(request: HttpRequest) -> bool:
+    """Whether a part of a page is asked for, not a page."""
+    return bool(cast(CustomerRequest, request).htmx)

@@ -26,3 +26,8 @@ COUNTRIES = [
     ("SE", _("Sweden")),
     ("US", _("United States")),
 ]
+
+
+def country_name(code: str) -> str:
+    """In the language that is active; the code itself where the shop has no name for it."""
+    return str(dict(COUNTRIES).get(code, code))

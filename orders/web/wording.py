@@ -10,6 +10,7 @@ from django.utils.translation import gettext_lazy
 
 from orders.models import Order
 from orders.progress import Progress, StepProgress, StepState, reason_of
+from orders.reasons import in_words
 
 Text = str | Promise
 Status = Order.Status
@@ -65,6 +66,24 @@ STATUS = {
     Status.CANCELLING: Told(gettext_lazy("Being cancelled"), "late"),
     Status.CANCELLED: Told(gettext_lazy("Cancelled"), "bad"),
     Status.NEEDS_ATTENTION: Told(gettext_lazy("We are looking into it"), "late"),
+}
+
+
+@dataclass(frozen=True)
+class Group:
+    """Orders that are listed together."""
+
+    name: Text
+    statuses: tuple[str, ...]
+
+
+GROUPS = {
+    "open": Group(
+        gettext_lazy("Under way"),
+        (Status.PLACED, Status.RESERVED, Status.PAID, Status.CANCELLING, Status.NEEDS_ATTENTION),
+    ),
+    "shipped": Group(gettext_lazy("Shipped"), (Status.SHIPPED,)),
+    "cancelled": Group(gettext_lazy("Cancelled"), (Status.CANCELLED,)),
 }
 
 HEADLINES: dict[str, tuple[Text, Text]] = {
@@ -166,7 +185,7 @@ def story_of(order: Order, progress: Progress) -> Story:
     return Story(
         headline=headline,
         detail=detail,
-        reason=reason_of(order),
+        reason=in_words(order, reason_of(order)),
         tone=tone,
         steps=[_tell_step(step) for step in progress.steps],
         poll_seconds=_poll_seconds(order),

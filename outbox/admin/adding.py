@@ -11,7 +11,7 @@ from uuid import UUID
 
 from pydantic import ValidationError
 
-from outbox.admin import known
+from outbox import known
 from outbox.events import event_type
 from outbox.exceptions import OutboxError
 from outbox.publish import build, insert

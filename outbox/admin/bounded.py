@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from django.db import OperationalError, connections, transaction
 from psycopg.errors import QueryCanceled
 
+SET_LIMIT = "SELECT current_setting('statement_timeout'), set_config('statement_timeout', %s, true)"
+
 
 class TookTooLong(Exception):
     """The database did not answer within the time it was given."""
@@ -15,7 +17,7 @@ class TookTooLong(Exception):
 
 @contextmanager
 def time_limit(alias: str, seconds: float) -> Iterator[None]:
-    """Have the server end each statement in here that takes longer; the work is a read, and is rolled back.
+    """Have the server end each statement in here that takes longer. Only PostgreSQL can; elsewhere there is no limit.
 
     Args:
         alias: of the database.
@@ -24,13 +26,19 @@ def time_limit(alias: str, seconds: float) -> Iterator[None]:
     Raises:
         TookTooLong: one did.
     """
+    if connections[alias].vendor != "postgresql":
+        yield
+        return
+    inside = connections[
+        alias
+    ].in_atomic_block  # then the usual limit is not restored by the end of a transaction
     try:
         with transaction.atomic(using=alias), connections[alias].cursor() as cursor:
-            cursor.execute("SELECT current_setting('statement_timeout')")
+            cursor.execute(SET_LIMIT, [str(int(seconds * 1000))])
             usual = cursor.fetchone()[0]
-            cursor.execute("SELECT set_config('statement_timeout', %s, true)", [str(int(seconds * 1000))])
             yield
-            cursor.execute("SELECT set_config('statement_timeout', %s, true)", [usual])
+            if inside:
+                cursor.execute(SET_LIMIT, [usual])
     except OperationalError as error:
         if isinstance(error.__cause__, QueryCanceled):
             raise TookTooLong from error

@@ -16,6 +16,8 @@ from uuid import UUID
 
 from django.conf import settings
 from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.http import urlencode
 
 from outbox.models import Message
 
@@ -44,6 +46,12 @@ def correlation_links(provider: CorrelationLinks) -> CorrelationLinks:
     """Decorator: links for a correlation id, such as to the order that it names."""
     _of_correlations.append(provider)
     return provider
+
+
+def messages_url(term: str = "", **filters: str) -> str:
+    """The list of messages: searched for an id, a correlation id or words, and filtered."""
+    query = urlencode({**({"q": term} if term else {}), **filters})
+    return f"{reverse('admin:outbox_message_changelist')}?{query}"
 
 
 def links_of_message(request: HttpRequest, message: Message) -> Iterator[Link]:

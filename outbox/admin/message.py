@@ -4,36 +4,44 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from typing import Any
+from uuid import UUID
 
 from django.contrib import admin
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
-from django.urls import reverse
+from django.urls import URLPattern, path, reverse
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
+from django.views.decorators.http import require_http_methods
 
-from outbox.admin import known
+from outbox import known
 from outbox.admin.adding import add_message
-from outbox.admin.base import ConsoleAdmin, shown
+from outbox.admin.base import POSITION, ConsoleAdmin, shown
+from outbox.admin.bulk.asking import OPERATIONS as BULK
+from outbox.admin.bulk.asking import ask_view
+from outbox.admin.dashboard.views import panel_view
 from outbox.admin.json_view import pretty_json
-from outbox.admin.links import Link, links_of_message
-from outbox.admin.message_filters import AgeFilter, QueueFilter, StateFilter, TypeFilter, search
+from outbox.admin.links import Link, links_of_message, messages_url
+from outbox.admin.message_filters import FILTERS, matching, start_of_age
 from outbox.admin.message_form import MessageForm
 from outbox.admin.message_operations import OPERATIONS
-from outbox.admin.message_sections import messages_url, sections_of
+from outbox.admin.message_sections import sections_of
+from outbox.admin.privacy import hide_in
 from outbox.admin.rendering import NOTHING, Section, anchor, code, distance, due, long_text, moment, shortened
 from outbox.admin.states import state_label
 from outbox.conf import conf
-from outbox.models import Message, Status
+from outbox.models import Message, Pause, Status
 
 FACTS = (("state", "identity"), ("name", "to"), ("correlation", "written"), "error_in_full")
 CONTENT = ("payload_in_colour", "headers_in_colour")
 DELIVERY = (
-    ("priority", "resends"),
-    ("goes_to", "attempts"),
+    ("urgency", "sent_again"),
+    ("goes_to", "tries"),
     ("next_at", "lease"),
     ("sent", "holder"),
+    ("in_order_of", "behind"),
+    ("schedule", "last_holder"),
     ("consumed", "started"),
     ("discarded",),
 )
@@ -44,8 +52,11 @@ class MessageAdmin(ConsoleAdmin):
     """The outbox table, for operators."""
 
     operations = OPERATIONS
-    list_display = ("type", "to", "state", "age", "attempts", "next_attempt", "error")
-    list_filter = (StateFilter, TypeFilter, QueueFilter, AgeFilter)
+    list_display = ("name", "to", "state", "age", "tries", "next_attempt", "error")
+    list_before_template = "admin/console/matching.html"
+    list_filter = FILTERS
+    list_filter_submit = True
+    pages_by_key = True
     search_fields = ("id", "correlation_id", "type", "consumer", "last_error")
     search_help_text = gettext_lazy("Id, correlation id, type or error")
     sortable_by = ()  # any other order than the key's would sort the whole table
@@ -57,6 +68,9 @@ class MessageAdmin(ConsoleAdmin):
     add_fieldsets = ((None, {"fields": ("type", "payload", "correlation_id", "due_at")}),)
 
     holder = shown("lock_id", gettext_lazy("lock id"), lambda id_: code(str(id_ or "")))
+    tries = shown("attempts", gettext_lazy("attempts"), str)
+    urgency = shown("priority", gettext_lazy("priority, 0 first"), str)
+    sent_again = shown("resends", gettext_lazy("resends, as nobody consumed it"), str)
     name = shown("type", gettext_lazy("type"), str)
     identity = shown("id", gettext_lazy("id"), lambda id_: code(str(id_)))
     error_in_full = shown("last_error", gettext_lazy("last error"), long_text)
@@ -64,6 +78,8 @@ class MessageAdmin(ConsoleAdmin):
     age = shown("occurred_at", gettext_lazy("age"), distance)
     next_at = shown("next_attempt_at", gettext_lazy("next attempt at"), moment)
     lease = shown("locked_until", gettext_lazy("locked until"), moment)
+    schedule = shown("schedule_key", gettext_lazy("schedule key"), lambda key: code(key or ""))
+    last_holder = shown("locked_by", gettext_lazy("held last by"), code)
     written = shown("occurred_at", gettext_lazy("occurred at"), moment)
     sent = shown("sent_at", gettext_lazy("sent at"), moment)
     started = shown("started_at", gettext_lazy("started at"), moment)
@@ -98,12 +114,57 @@ class MessageAdmin(ConsoleAdmin):
         """What it belongs to, as a link to everything that does."""
         if not message.correlation_id:
             return NOTHING
-        return anchor(messages_url(message.correlation_id), message.correlation_id)
+        return anchor(messages_url(correlation=message.correlation_id), message.correlation_id)
+
+    @admin.display(description=gettext_lazy("key"))
+    def in_order_of(self, message: Message) -> str:
+        """The key that orders it, as a link to all of that key."""
+        return anchor(messages_url(key=message.key), message.key) if message.key else NOTHING
+
+    @admin.display(description=gettext_lazy("waits for"))
+    def behind(self, message: Message) -> str:
+        """What holds it back: a message of its key, or a pause."""
+        if message.waits_for is None:
+            return NOTHING
+        if pause := Pause.objects.using(conf().DATABASE).filter(pk=message.waits_for).first():
+            return anchor(reverse("admin:outbox_pause_change", args=[pause.pk]), str(pause))
+        return anchor(
+            reverse("admin:outbox_message_change", args=[message.waits_for]), str(message.waits_for)
+        )
 
     @admin.display(description=gettext_lazy("queue"))
     def goes_to(self, message: Message) -> str:
         """The queue that it is sent to."""
         return message.queue or known.default_queue(message.type, message.consumer) or NOTHING
+
+    def get_urls(self) -> list[URLPattern]:
+        """Those of messages, of the dashboard's panels, and of what is done to all that match."""
+        site = self.admin_site
+        ask = require_http_methods(["GET", "HEAD", "POST"])(self.ask_for_all)
+        return [
+            path("panels/<slug:name>/", site.admin_view(panel_view), name="outbox_panel"),
+            path("all/<slug:name>/", site.admin_view(ask), name="outbox_message_all"),
+            *super().get_urls(),
+        ]
+
+    def ask_for_all(self, request: HttpRequest, name: str) -> HttpResponse:
+        """An operation on everything that matches the filters in the address."""
+        context = {**self.admin_site.each_context(request), "opts": self.opts}
+        return ask_view(request, name, context)
+
+    def changelist_view(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """The list, and above it what can be done to everything that failed and matches."""
+        offers = [
+            {
+                "label": operation.label,
+                "url": f"{reverse('admin:outbox_message_all', args=[name])}?{_query(request)}",
+            }
+            for name, operation in BULK.items()
+            if request.user.has_perm(operation.permission) and request.GET.get("state", "dead") == "dead"
+        ]
+        return super().changelist_view(request, {**(extra_context or {}), "bulk_offers": offers})
 
     # --- Who may what ---------------------------------------------------------------------------------------
     def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:  # noqa: ARG002
@@ -119,6 +180,10 @@ class MessageAdmin(ConsoleAdmin):
         """The messages, in the database that carries them, latest first."""
         return Message.objects.using(conf().DATABASE).order_by("-id")
 
+    def start_of_list(self, request: HttpRequest) -> UUID | None:
+        """Old messages are far down."""
+        return start_of_age(request.GET.get("age", ""))
+
     def for_list(self, rows: QuerySet[Any]) -> QuerySet[Any]:
         """The list shows no contents."""
         return rows.defer("payload", "headers")
@@ -130,7 +195,11 @@ class MessageAdmin(ConsoleAdmin):
         search_term: str,
     ) -> tuple[QuerySet[Message], bool]:
         """Messages by id, correlation id, type, consumer or error."""
-        return search(queryset, search_term), False
+        return matching(queryset, {"q": search_term}), False
+
+    def hide(self, request: HttpRequest, obj: Any) -> None:
+        """Personal data, from who may not see it."""
+        hide_in(request, obj)
 
     def links(self, request: HttpRequest, obj: Message) -> Iterable[Link]:
         """Its saga step, its order, its task in Flower."""
@@ -160,3 +229,11 @@ class MessageAdmin(ConsoleAdmin):
             response: HttpResponse = super().response_post_save_add(request, obj)
             return response
         return HttpResponseRedirect(reverse("admin:outbox_message_change", args=[obj.pk]))
+
+
+def _query(request: HttpRequest) -> str:
+    """The filters in the address, without the place in the list."""
+    query = request.GET.copy()
+    for name in POSITION:
+        query.pop(name, None)
+    return query.urlencode()

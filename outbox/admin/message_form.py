@@ -13,7 +13,7 @@ from unfold.widgets import (
     UnfoldAdminTextInputWidget,
 )
 
-from outbox.admin import known
+from outbox import known
 from outbox.admin.adding import Unusable, check_payload, parse_payload
 from outbox.exceptions import UnknownType
 from outbox.models import Message

@@ -91,6 +91,8 @@ class OperationsMixin:
         if request.method != "POST" or (operation.needs_reason and not form.is_valid()):
             return self._ask(request, operation, [obj], form, {})
         self._run(request, operation, [obj.pk], form)
+        if self.get_object(request, unquote(object_id)) is None:  # type: ignore[attr-defined]  # it was ended
+            return HttpResponseRedirect(reverse(f"admin:{self._url_name('changelist')}"))
         return HttpResponseRedirect(reverse(f"admin:{self._url_name('change')}", args=[obj.pk]))
 
     def operate_on_selected(

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
 from django.db.models import Q
+from django.db.models.functions import Now
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
@@ -15,10 +16,18 @@ from outbox.models import Message, Status
 if TYPE_CHECKING:
     from django.utils.functional import _StrPromise as Lazy
 
+PENDING = Q(status=Status.PENDING, waits_for=None) | Q(status=Status.PENDING, waits_for__isnull=False)
+"""All that are Pending, said so that the planner sees the two indexes that hold them."""
+
+DUE = Q(status=Status.PENDING, waits_for=None, next_attempt_at__lte=Now())
+
 SELECTIONS: dict[str, tuple[Lazy, Q]] = {
-    "pending": (_("Pending"), Q(status=Status.PENDING)),
-    "retrying": (_("Pending, after a failure"), Q(status=Status.PENDING, attempts__gt=0)),
-    "processing": (_("Processing"), Q(status=Status.PROCESSING)),
+    "pending": (_("Pending"), PENDING),
+    "due": (_("Pending, and due"), DUE),
+    "later": (_("Pending, due later"), Q(status=Status.PENDING, waits_for=None, next_attempt_at__gt=Now())),
+    "waiting": (_("Pending, held back"), Q(status=Status.PENDING, waits_for__isnull=False)),
+    "retrying": (_("Pending, after a failure"), PENDING & Q(attempts__gt=0)),
+    "processing": (_("Processing"), Q(status=Status.PROCESSING, consumed_at=None)),
     "unconsumed": (_("Sent, unconsumed"), Q(status=Status.SENT, consumed_at=None)),
     "consumed": (_("Sent and consumed"), Q(status=Status.SENT, consumed_at__isnull=False)),
     "dead": (_("Failed: dead letters"), Q(status=Status.FAILED, discarded_at=None)),
@@ -43,6 +52,12 @@ class Look(NamedTuple):
 
 LOOKS = {
     Status.PENDING: [
+        Look(
+            lambda m: m.waits_for is not None,
+            _("Pending · held back"),
+            "",
+            _("It waits for the message before it in its key, or for a pause to be lifted."),
+        ),
         Look(lambda m: m.attempts == 0, _("Pending"), "info", _("Sent when it is due.")),
         Look(always, _("Pending"), "warning", _("Failed before; tried again when it is due.")),
     ],

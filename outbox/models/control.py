@@ -7,6 +7,7 @@ from typing import ClassVar
 from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Now
+from django.utils.translation import gettext_lazy as _
 from uuid_utils.compat import uuid7
 
 
@@ -30,9 +31,11 @@ class Pause(models.Model):
     paused_at = models.DateTimeField(db_default=Now(), editable=False)
 
     class Meta:
+        verbose_name = _("pause")
+        verbose_name_plural = _("pauses")
         permissions: ClassVar = [("control_relay", "Can pause messages and limit their rate")]
         constraints: ClassVar = [
-            models.UniqueConstraint("scope", "value", name="outbox_pause_once"),
+            models.UniqueConstraint(fields=["scope", "value"], name="outbox_pause_once"),
             models.CheckConstraint(
                 condition=Q(scope__in=["type", "queue", "key"]), name="outbox_pause_scope_known"
             ),
@@ -58,6 +61,8 @@ class RateLimit(models.Model):
     set_at = models.DateTimeField(db_default=Now(), editable=False)
 
     class Meta:
+        verbose_name = _("rate limit")
+        verbose_name_plural = _("rate limits")
         constraints: ClassVar = [
             models.CheckConstraint(condition=Q(per_second__gt=0), name="outbox_rate_positive"),
             models.CheckConstraint(condition=Q(burst__gte=1), name="outbox_burst_positive"),

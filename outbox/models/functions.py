@@ -34,3 +34,12 @@ class RandomUUID(Func):
     ) -> tuple[str, Any]:
         """SQLite keeps a UUID as 32 hexadecimal characters."""
         return self.as_sql(compiler, connection, template="(lower(hex(randomblob(16))))", **context)
+
+    def as_mysql(
+        self, compiler: SQLCompiler, connection: BaseDatabaseWrapper, **context: Any
+    ) -> tuple[str, Any]:
+        """MariaDB has a type for it; MySQL keeps 32 hexadecimal characters."""
+        native = connection.features.has_native_uuid_field
+        return self.as_sql(
+            compiler, connection, template="uuid()" if native else "replace(uuid(), '-', '')", **context
+        )

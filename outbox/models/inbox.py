@@ -18,7 +18,7 @@ class InboxMessage(models.Model):
     class Meta:
         verbose_name = "inbox message"
         constraints: ClassVar = [
-            models.UniqueConstraint("consumer", "message_id", name="outbox_inbox_once"),
+            models.UniqueConstraint(fields=["consumer", "message_id"], name="outbox_inbox_once"),
         ]
 
     def __str__(self) -> str:

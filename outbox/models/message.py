@@ -7,8 +7,10 @@ from typing import ClassVar
 from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Now
+from django.utils.translation import gettext_lazy as _
 from uuid_utils.compat import uuid7
 
+from outbox.models.constraints import PartlyUnique
 from outbox.models.functions import RandomUUID
 
 DEFAULT_PRIORITY = 5
@@ -123,49 +125,48 @@ class Message(models.Model):
     last_error = models.TextField(blank=True, db_default="", editable=False)
 
     class Meta:
-        verbose_name = "message"
+        verbose_name = _("message")
+        verbose_name_plural = _("messages")
         permissions: ClassVar = [
             ("redrive_message", "Can send a failed message again"),
             ("discard_message", "Can close a failed message for good"),
             ("send_message", "Can make a waiting message due now"),
+            ("view_personal", "Can see personal data in messages, results and sagas"),
         ]
         indexes: ClassVar = [
             models.Index(
-                "priority",
-                "next_attempt_at",
-                "id",
+                fields=["priority", "next_attempt_at", "id"],
                 name="outbox_due",
                 condition=Q(status=Status.PENDING, waits_for=None),
             ),
-            models.Index("waits_for", name="outbox_waiting", condition=Q(waits_for__isnull=False)),
+            models.Index(fields=["waits_for"], name="outbox_waiting", condition=Q(waits_for__isnull=False)),
             models.Index(
-                "consumer",
-                "key",
-                "occurred_at",
-                "id",
+                fields=["consumer", "key", "occurred_at", "id"],
                 name="outbox_key",
                 condition=~Q(key="") & Q(consumed_at=None, discarded_at=None),
             ),
-            models.Index("consumed_at", name="outbox_consumed", condition=Q(consumed_at__isnull=False)),
             models.Index(
-                "locked_until",
+                fields=["consumed_at"], name="outbox_consumed", condition=Q(consumed_at__isnull=False)
+            ),
+            models.Index(
+                fields=["locked_until"],
                 name="outbox_leased",
                 condition=Q(status__in=[Status.PROCESSING, Status.SENT], consumed_at=None),
             ),
-            models.Index("id", name="outbox_failed", condition=Q(status=Status.FAILED)),
-            models.Index("correlation_id", name="outbox_correlation", condition=~Q(correlation_id="")),
+            models.Index(fields=["id"], name="outbox_failed", condition=Q(status=Status.FAILED)),
+            models.Index(
+                fields=["correlation_id"], name="outbox_correlation", condition=~Q(correlation_id="")
+            ),
         ]
         constraints: ClassVar = [
-            models.UniqueConstraint(
-                "consumer",
-                "key",
+            PartlyUnique(
+                fields=["consumer", "key"],
                 name="outbox_one_of_key_on_its_way",
                 condition=~Q(key="")
                 & Q(status__in=[Status.PROCESSING, Status.SENT], consumed_at=None, discarded_at=None),
             ),
-            models.UniqueConstraint(
-                "consumer",
-                "schedule_key",
+            PartlyUnique(
+                fields=["consumer", "schedule_key"],
                 name="outbox_schedule_key",
                 condition=Q(schedule_key__isnull=False),
             ),

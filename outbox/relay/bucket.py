@@ -43,6 +43,7 @@ def take(bucket: Bucket, now: datetime, waited: Sequence[bool]) -> tuple[Bucket,
         The bucket afterwards, and of each message the seconds to its slot, or ``None`` when it passes now.
     """
     tokens = min(float(bucket.burst), bucket.tokens + bucket.per_second * _seconds(now - bucket.refilled_at))
+    # Without a line its end stays in the past: another relay's ``now`` may be a moment older than ours.
     line = _seconds(bucket.last_slot_at - now)
     delays: list[float | None] = []
     for has_waited in waited:
@@ -52,9 +53,8 @@ def take(bucket: Bucket, now: datetime, waited: Sequence[bool]) -> tuple[Bucket,
         else:
             line += 1 / bucket.per_second
             delays.append(line)
-    changed = bucket._replace(
-        tokens=tokens, refilled_at=_stamp(bucket, now), last_slot_at=now + timedelta(seconds=line)
-    )
+    end = now + timedelta(seconds=line) if line else bucket.last_slot_at
+    changed = bucket._replace(tokens=tokens, refilled_at=_stamp(bucket, now), last_slot_at=end)
     return changed, delays
 
 

@@ -1,4 +1,5 @@
-"""The saga tables: an instance, its steps (one row for each step and direction reached), its history."""
+"""The saga tables: an instance, its steps (one row for each step and direction reached), its history; and signals
+that came from outside, and definitions that are paused."""
 
 from __future__ import annotations
 
@@ -8,6 +9,10 @@ from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Now
 from uuid_utils.compat import uuid7
+
+from outbox.saga.dependencies.models import BreakerState, DependencyWait, Pace, Slot
+
+__all__ = ["BreakerState", "DependencyWait", "Pace", "Saga", "SagaStep", "SagaTransition", "Slot"]
 
 
 class Saga(models.Model):
@@ -31,17 +36,37 @@ class Saga(models.Model):
     reason = models.TextField(blank=True, default="", help_text="Why it compensates.")
     attention = models.TextField(blank=True, default="", help_text="Why it needs a person.")
     cancel_requested = models.BooleanField(default=False)
+    context_version = models.PositiveIntegerField(default=1, help_text="Of the shape of the context.")
+    paused_at = models.DateTimeField(null=True, help_text="Since when a person holds it: nothing begins.")
+    revision = models.PositiveIntegerField(
+        default=0,
+        db_default=0,
+        help_text="Grows with each transaction on it, so that a stale read is noticed.",
+    )
+    entries = models.PositiveIntegerField(
+        default=0, db_default=0, help_text="How many entries its history has."
+    )
     started_at = models.DateTimeField(db_default=Now())
     deadline_at = models.DateTimeField(help_text="When the watchdog stops waiting for it.")
     ended_at = models.DateTimeField(null=True)
+    history_pruned_at = models.DateTimeField(
+        null=True,
+        editable=False,
+        help_text="When its steps and transitions were deleted, long after its end.",
+    )
 
     class Meta:
-        permissions: ClassVar = [("operate_saga", "Can resume and cancel sagas")]
+        permissions: ClassVar = [("operate_saga", "Can operate sagas: retry, skip, resume, cancel, pause")]
         indexes: ClassVar = [
             models.Index(
                 "deadline_at", name="saga_open_deadline", condition=Q(status__in=["running", "compensating"])
             ),
             models.Index("status", name="saga_attention", condition=Q(status="needs_attention")),
+            models.Index(
+                "ended_at",
+                name="saga_to_prune",
+                condition=Q(ended_at__isnull=False, history_pruned_at=None),
+            ),
         ]
         constraints: ClassVar = [
             models.UniqueConstraint("definition", "key", name="saga_one_per_key"),
@@ -66,10 +91,14 @@ class SagaStep(models.Model):
     class Status(models.TextChoices):
         SCHEDULED = "scheduled", "Scheduled"
         RUNNING = "running", "Running"
+        WAITING = "waiting", "Waiting"  # for an outside event
         SUCCEEDED = "succeeded", "Succeeded"
         FAILED = "failed", "Failed"  # refused: it certainly did not happen
         UNKNOWN = "unknown", "Unknown"  # given up without an answer: it may have happened
         CANCELLED = "cancelled", "Cancelled"  # called off before it started
+        SKIPPED = "skipped", "Skipped"  # passed over by a person, or by a wait whose time is over
+
+    OPEN = (Status.SCHEDULED, Status.RUNNING, Status.WAITING)
 
     saga = models.ForeignKey(Saga, on_delete=models.CASCADE, related_name="steps")
     name = models.CharField(max_length=100)
@@ -85,10 +114,34 @@ class SagaStep(models.Model):
     may_have_happened = models.BooleanField(
         default=False, help_text="An attempt ended without an answer. Stays, whatever later ones are told."
     )
-    message_id = models.UUIDField(help_text="The outbox message that runs it; also its task id in Flower.")
+    asking = models.BooleanField(
+        default=False, help_text="Not tried any more: only asked whether it happened, before it is given up."
+    )
+    held = models.BooleanField(
+        default=False,
+        help_text="Its command came while the saga was paused. It is sent again when it goes on.",
+    )
+    duplicates_refused = models.PositiveIntegerField(
+        default=0, db_default=0, help_text="Deliveries that were duplicates, outdated or no longer wanted."
+    )
+    outcomes_refused = models.PositiveIntegerField(
+        default=0, db_default=0, help_text="Outcomes and heartbeats of attempts that had lost the step."
+    )
+    event = models.CharField(
+        max_length=100,
+        blank=True,
+        default="",
+        db_default="",
+        help_text="The outside event that it waits for.",
+    )
+    message_id = models.UUIDField(
+        null=True, help_text="The outbox message that runs it; also its task id in Flower. A wait has none."
+    )
     scheduled_at = models.DateTimeField(db_default=Now())
     started_at = models.DateTimeField(null=True, help_text="Start of the latest attempt.")
-    locked_until = models.DateTimeField(null=True, help_text="End of the lease of the attempt at work.")
+    locked_until = models.DateTimeField(
+        null=True, help_text="End of the lease of the attempt at work, or of the wait."
+    )
     ended_at = models.DateTimeField(null=True)
     result = models.JSONField(null=True)
     last_error = models.TextField(blank=True, default="")
@@ -96,19 +149,30 @@ class SagaStep(models.Model):
     class Meta:
         ordering: ClassVar = ["id"]
         indexes: ClassVar = [
-            models.Index("locked_until", name="saga_step_leased", condition=Q(status="running")),
+            models.Index(
+                "locked_until", name="saga_step_leased", condition=Q(status__in=["running", "waiting"])
+            ),
+            models.Index("scheduled_at", name="saga_step_scheduled", condition=Q(status="scheduled")),
             models.Index("message_id", name="saga_step_message"),
         ]
         constraints: ClassVar = [
             models.UniqueConstraint("saga", "name", "direction", name="saga_step_once"),
             models.CheckConstraint(
-                condition=~Q(status="running") | Q(locked_until__isnull=False),
+                condition=~Q(status__in=["running", "waiting"]) | Q(locked_until__isnull=False),
                 name="saga_running_step_has_lease",
             ),
             models.CheckConstraint(
-                condition=Q(status__in=["scheduled", "running"], ended_at=None)
-                | Q(status__in=["succeeded", "failed", "unknown", "cancelled"], ended_at__isnull=False),
+                condition=Q(status__in=["scheduled", "running", "waiting"], ended_at=None)
+                | Q(
+                    status__in=["succeeded", "failed", "unknown", "cancelled", "skipped"],
+                    ended_at__isnull=False,
+                ),
                 name="saga_step_ended_has_time",
+            ),
+            models.CheckConstraint(
+                condition=Q(status="waiting", message_id=None)
+                | (~Q(status="waiting") & (Q(message_id__isnull=False) | ~Q(event=""))),
+                name="saga_step_has_message_or_event",
             ),
         ]
 
@@ -122,9 +186,10 @@ class SagaStep(models.Model):
 
 
 class SagaTransition(models.Model):
-    """One thing that happened to a saga. Only ever added to."""
+    """One thing that happened to a saga. Only ever added to, and numbered without gaps."""
 
     saga = models.ForeignKey(Saga, on_delete=models.CASCADE, related_name="transitions")
+    number = models.PositiveIntegerField(help_text="From 1, without gaps.")
     at = models.DateTimeField(db_default=Now())
     what = models.CharField(max_length=40)
     step = models.CharField(max_length=100, blank=True)
@@ -136,6 +201,51 @@ class SagaTransition(models.Model):
 
     class Meta:
         ordering: ClassVar = ["id"]
+        constraints: ClassVar = [models.UniqueConstraint("saga", "number", name="saga_transition_once")]
 
     def __str__(self) -> str:
         return f"{self.what} {self.step}"
+
+
+class SagaSignal(models.Model):
+    """An outside event, kept until a step that waits for it takes it. May come before its saga does."""
+
+    definition = models.CharField(max_length=100)
+    key = models.CharField(max_length=64)
+    event = models.CharField(max_length=100)
+    signal_id = models.CharField(
+        max_length=200, help_text="Of whoever sent it: the same signal again does nothing."
+    )
+    payload = models.JSONField(null=True)
+    received_at = models.DateTimeField(db_default=Now())
+    taken_at = models.DateTimeField(null=True, help_text="When a step took it.")
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint("definition", "key", "event", "signal_id", name="saga_signal_once")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.event} for {self.definition} {self.key}"
+
+
+class SagaPause(models.Model):
+    """A definition that a person has paused: its sagas begin nothing until the pause has ended."""
+
+    definition = models.CharField(max_length=100)
+    actor = models.CharField(max_length=200)
+    reason = models.TextField()
+    started_at = models.DateTimeField(db_default=Now())
+    ended_at = models.DateTimeField(null=True)
+    ended_by = models.CharField(max_length=200, blank=True, default="")
+    end_reason = models.TextField(blank=True, default="")
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(
+                fields=["definition"], name="saga_paused_once", condition=Q(ended_at=None)
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.definition} is paused"

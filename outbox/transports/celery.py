@@ -20,6 +20,9 @@ from outbox.transports import redis_lists
 from outbox.transports.base import Transport
 from outbox.transports.envelope import Envelope, render
 
+ONE_TRY = {"max_retries": 0}
+"""Of connecting: when to try again is the relay's decision, which gives back meanwhile what it holds."""
+
 
 class CeleryTransport(Transport):
     """Sends through the Celery application's broker, on a connection of its own.
@@ -102,7 +105,7 @@ class CeleryTransport(Transport):
         """The producer, with its connection made: later errors are not the connection's."""
         try:
             if self._producer is None:
-                connection = self.app.connection_for_write()
+                connection = self.app.connection_for_write(transport_options=ONE_TRY)
                 self._producer = self.app.amqp.Producer(connection, auto_declare=False)
             _ = self._producer.channel
         except self._broker_errors() as error:

@@ -7,6 +7,7 @@ from project.admin.audit import AuditAdmin
 from project.admin.people import GroupAdmin, UserAdmin
 from project.admin.results import GroupResultAdmin, TaskResultAdmin
 
-admin.site.index_title = _("Operator's console")
+admin.site.index_title = _("Dashboard")
+admin.site.index_template = "admin/console/dashboard.html"
 
 __all__ = ["AuditAdmin", "GroupAdmin", "GroupResultAdmin", "TaskResultAdmin", "UserAdmin"]

@@ -19,8 +19,10 @@ from outbox.admin.base import ConsoleAdmin, ReadOnlyMixin, shown
 from outbox.admin.ids import uuid_of
 from outbox.admin.json_view import pretty_json
 from outbox.admin.links import Link, flower_links
+from outbox.admin.privacy import may_see
 from outbox.admin.rendering import code, distance, label, long_text, moment
 from outbox.models import Message
+from outbox.redaction import mask_of
 
 COLOURS = {
     "SUCCESS": "success",
@@ -79,6 +81,18 @@ class TaskResultAdmin(ReadOnlyMixin, ConsoleAdmin):
     def for_list(self, rows: QuerySet[Any]) -> QuerySet[Any]:
         """The list shows no contents."""
         return rows.defer("task_args", "task_kwargs", "result", "traceback", "meta")
+
+    def hide(self, request: HttpRequest, obj: Any) -> None:
+        """Personal data, from who may not see it: by the task's own parameters, and by name."""
+        deferred = obj.get_deferred_fields()
+        if may_see(request) or "task_kwargs" in deferred:
+            return
+        mask = mask_of(obj.task_name or "")
+        obj.task_args, obj.task_kwargs, obj.result = (
+            mask.representation(text) if text else text
+            for text in (obj.task_args, obj.task_kwargs, obj.result)
+        )
+        obj.traceback = mask.text(obj.traceback or "")
 
     def links(self, request: HttpRequest, obj: TaskResult) -> Iterable[Link]:
         """The message that it came from, and the task in Flower."""

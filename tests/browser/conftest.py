@@ -6,11 +6,11 @@ import os
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
+from typing import Literal
 
 import pytest
 from django.contrib.auth import get_user_model
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, sync_playwright
 
 from orders.sandbox.client import SandboxClient
 from tests.harness.processes import Platform, answers, free_port
@@ -30,11 +30,20 @@ FLAGS = [
 ]
 
 
+Scheme = Literal["light", "dark"]
+
+
 @dataclass
-class Site:
-    """The running shop, and the sandbox behind it."""
+class Shop:
+    """The running shop."""
 
     url: str
+
+
+@dataclass
+class Site(Shop):
+    """The running shop, and the sandbox behind it."""
+
     sandbox: SandboxClient
     platform: Platform
 
@@ -63,11 +72,8 @@ def site(platform: Platform, settings) -> Iterator[Site]:
             platform.env["SANDBOX_URL"],
             platform.env["SANDBOX_TOKEN"],
         )
-        port = free_port()
-        argv = ("granian", "--interface", "asgi", "project.asgi:application", "--host", "127.0.0.1")
-        platform.start("web", *argv, "--port", str(port))
+        url = start_web(platform)
         platform.whole()
-        url = f"http://127.0.0.1:{port}"
         wait_until(lambda: answers(f"{url}/healthz"), "the web process to answer")
         product("TEA", price="4.50")
         for user in (customer(), get_user_model().objects.create_superuser("olga", "olga@example.org")):
@@ -77,21 +83,87 @@ def site(platform: Platform, settings) -> Iterator[Site]:
 
 
 @pytest.fixture
-def page(browser: Browser, site: Site, tmp_path: Path) -> Iterator[Page]:
-    """A page that fails the test when its console reports an error."""
-    context: BrowserContext = browser.new_context(viewport={"width": 1280, "height": 900}, locale="en-GB")
-    opened = context.new_page()
-    problems: list[str] = []
-    opened.on("console", lambda message: problems.append(message.text) if message.type == "error" else None)
-    opened.on("pageerror", lambda error: problems.append(str(error)))
-    yield opened
-    context.close()
-    assert problems == []
+def shop_alone(platform: Platform) -> Shop:
+    """The web process alone, with a customer: what happens to orders is up to the test."""
+    url = start_web(platform)
+    ada = customer()
+    ada.set_password(PASSWORD)
+    ada.save()
+    wait_until(lambda: answers(f"{url}/healthz"), "the web process to answer")
+    return Shop(url)
 
 
-def sign_in(page: Page, site: Site, name: str, path: str = "/accounts/login/") -> None:
-    """Sign in through the form."""
-    page.goto(site.url + path)
+def start_web(platform: Platform, **env: str) -> str:
+    """Start a web process; returns its address, where it answers in a moment."""
+    port = free_port()
+    argv = ("granian", "--interface", "asginl", "project.asgi:application", "--host", "127.0.0.1")
+    platform.start("web", *argv, "--port", str(port), **env)
+    return f"http://127.0.0.1:{port}"
+
+
+@dataclass
+class Reader:
+    """Opens pages as somebody would, and notes what their consoles report."""
+
+    browser: Browser
+    problems: list[str]
+    contexts: list[BrowserContext]
+
+    def open(
+        self,
+        *,
+        width: int = 1280,
+        language: str = "en-GB",
+        scheme: Scheme = "light",
+        zone: str = "Europe/Berlin",
+        script: bool = True,
+    ) -> Page:
+        """An empty page."""
+        context = self.browser.new_context(
+            viewport={"width": width, "height": 900},
+            locale=language,
+            color_scheme=scheme,
+            timezone_id=zone,
+            java_script_enabled=script,
+        )
+        context.set_default_timeout(15_000)
+        self.contexts.append(context)
+        page = context.new_page()
+        page.on("console", self._note)
+        page.on("pageerror", lambda error: self.problems.append(str(error)))
+        return page
+
+    def forgive(self, status: int) -> None:
+        """The browser itself noted that an answer had this status, as it should have."""
+        (noted,) = self.problems
+        assert f"status of {status}" in noted
+        self.problems.clear()
+
+    def _note(self, message: ConsoleMessage) -> None:
+        if message.type == "error":
+            self.problems.append(message.text)
+
+
+@pytest.fixture
+def reader(browser: Browser, platform: Platform) -> Iterator[Reader]:
+    """Its pages fail the test when a console reports an error. They are closed before the platform is."""
+    made = Reader(browser, [], [])
+    yield made
+    for context in made.contexts:
+        context.close()
+    assert made.problems == []
+
+
+@pytest.fixture
+def page(reader: Reader, site: Site) -> Page:
+    """A page of the whole site."""
+    return reader.open()
+
+
+def sign_in(page: Page, site: Shop, name: str, path: str | None = "/accounts/login/") -> None:
+    """Sign in through the form: at ``path``, or where the page is already."""
+    if path is not None:
+        page.goto(site.url + path)
     page.get_by_label("Username").fill(name)
     page.get_by_label("Password").fill(PASSWORD)
     page.get_by_label("Password").press("Enter")

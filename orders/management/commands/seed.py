@@ -66,7 +66,9 @@ class Command(BaseCommand):
     def _seed_catalogue(self) -> None:
         new = 0
         for item in CATALOGUE:
-            texts = {"name": item.name, "description": item.description}
+            texts = {
+                name: getattr(item, name) for name in ("name", "description", "name_ja", "description_ja")
+            }
             product, is_new = Product.objects.get_or_create(
                 sku=item.sku, defaults={**texts, "price": item.price, "currency": CURRENCY}
             )

@@ -15,6 +15,9 @@
     }
   };
 
+  const zone = document.querySelector("[data-zone]");
+  if (zone) zone.textContent = full.resolvedOptions().timeZone;
   localise(document);
+  document.addEventListener("htmx:afterSwap", () => localise(document));
   document.addEventListener("htmx:afterSettle", () => localise(document));
 })();

@@ -1,9 +1,9 @@
-"""The parts of a saga's page below its fields; whatever page shows the thing it works on may borrow them."""
+"""The parts of a saga's page; whatever page shows the thing it works on may borrow them."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from django.http import HttpRequest
 from django.template.loader import render_to_string
@@ -15,15 +15,19 @@ from django.utils.translation import gettext as _
 from outbox.admin.json_view import pretty_json
 from outbox.admin.links import flower_links
 from outbox.admin.message_sections import related_messages
-from outbox.admin.rendering import Section, anchors, code, long_text, moment, table
+from outbox.admin.privacy import for_reader
+from outbox.admin.rendering import NOTHING, Section, anchors, code, long_text, moment, table
+from outbox.saga.admin.drawing import span
 from outbox.saga.admin.states import step_label
+from outbox.saga.admin.step_operations import offered_on
+from outbox.saga.dependencies.models import DependencyWait
 from outbox.saga.models import Saga, SagaStep, SagaTransition
 
-MOST_TRANSITIONS = 200
 VARIANTS = {
     "succeeded": "success",
     "completed": "success",
     "will retry": "warning",
+    "waits": "warning",
     "given up": "danger",
     "failed": "danger",
     "parked": "danger",
@@ -35,40 +39,56 @@ VARIANTS = {
 
 
 def sections_of(request: HttpRequest, saga: Saga) -> Iterator[Section]:
-    """Steps, history, results, messages."""
-    yield steps(request, saga)
-    yield _history(saga)
-    yield Section(_("Context"), pretty_json(saga.context))
+    """What does not move: results and messages."""
+    yield Section(_("Context"), pretty_json(for_reader(request, saga.context)))
     if request.user.has_perm("outbox.view_message"):
         yield related_messages(saga.key)
 
 
 def steps(request: HttpRequest, saga: Saga) -> Section:
     """Each step in each direction that was reached."""
+    waits = DependencyWait.objects.using(saga._state.db).filter(
+        step__saga=saga, step__status=SagaStep.Status.SCHEDULED
+    )
+    return steps_section(request, saga, list(saga.steps.all()), {wait.pk: wait for wait in waits})
+
+
+def steps_section(
+    request: HttpRequest, saga: Saga, rows: Sequence[SagaStep], waits: Mapping[int, DependencyWait]
+) -> Section:
+    """The same, of rows that were read already; ``waits`` is what they wait for, by their ids."""
     headers = (
         _("Step"),
         _("State"),
         _("Attempts"),
-        _("Scheduled"),
-        _("Started"),
-        _("Ended"),
+        _("Reached"),
+        _("Took"),
         _("Outcome"),
         _("See"),
     )
-    rows = [
+    cells = [
         (
             _name(step),
-            step_label(step),
+            step_label(step, waits[step.pk].dependency if step.pk in waits else ""),
             step.attempt,
             moment(step.scheduled_at),
-            moment(step.started_at),
-            moment(step.ended_at),
-            _outcome(step),
-            anchors(_links(request, step)),
+            span(step.ended_at - step.scheduled_at) if step.ended_at else NOTHING,
+            _outcome(request, step),
+            anchors([*_links(request, step), *offered_on(request, saga, step)]),
         )
-        for step in saga.steps.all()
+        for step in rows
     ]
-    return Section(_("Steps"), table(headers, rows, empty=_("No step was reached yet.")))
+    return Section(_("Steps"), table(headers, cells, empty=_("No step was reached yet.")))
+
+
+def history(lines: Iterable[SagaTransition], *, is_cut: bool, nothing: str) -> Section:
+    """What happened, oldest first; ``nothing`` is said when nothing did."""
+    entries = [
+        {"line": line, "at": moment(line.at), "variant": VARIANTS.get(line.what, "")} for line in lines
+    ]
+    context = {"entries": entries, "is_cut": is_cut, "nothing": nothing}
+    html = render_to_string("admin/console/saga/history.html", context)
+    return Section(_("History"), SafeString(html))
 
 
 def _name(step: SagaStep) -> SafeString:
@@ -76,26 +96,17 @@ def _name(step: SagaStep) -> SafeString:
     return format_html("<strong>{}</strong> <span class='console-aside'>{}</span>", step.name, direction)
 
 
-def _outcome(step: SagaStep) -> SafeString:
+def _outcome(request: HttpRequest, step: SagaStep) -> SafeString:
     """The error while there is one that matters, else the result."""
     if step.last_error and step.status != SagaStep.Status.SUCCEEDED:
-        return long_text(step.last_error)
-    return code(json.dumps(step.result, ensure_ascii=False)) if step.result else long_text("")
+        return long_text(for_reader(request, step.last_error))
+    result = for_reader(request, step.result)
+    return code(json.dumps(result, ensure_ascii=False)) if result else long_text("")
 
 
 def _links(request: HttpRequest, step: SagaStep) -> Iterable[tuple[str, str]]:
+    if step.message_id is None:  # it waits for an outside event
+        return
     if request.user.has_perm("outbox.view_message"):
         yield reverse("admin:outbox_message_change", args=[step.message_id]), _("Message")
     yield from flower_links(step.message_id)
-
-
-def _history(saga: Saga) -> Section:
-    """Its latest transitions, oldest first."""
-    latest = list(
-        SagaTransition.objects.using(saga._state.db).filter(saga=saga).order_by("-id")[:MOST_TRANSITIONS]
-    )
-    entries = [
-        {"transition": t, "at": moment(t.at), "variant": VARIANTS.get(t.what, "")} for t in reversed(latest)
-    ]
-    context = {"entries": entries, "is_cut": len(latest) == MOST_TRANSITIONS}
-    return Section(_("History"), SafeString(render_to_string("admin/console/timeline.html", context)))

@@ -2,26 +2,35 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from outbox.admin.rendering import label
 from outbox.saga.models import Saga, SagaStep
 
-SAGA_COLOURS = {
-    Saga.Status.RUNNING: "info",
-    Saga.Status.COMPENSATING: "warning",
-    Saga.Status.COMPLETED: "success",
-    Saga.Status.COMPENSATED: "",
-    Saga.Status.NEEDS_ATTENTION: "danger",
+SAGA_LOOKS = {
+    "running": (gettext_lazy("Running"), "info"),
+    "compensating": (gettext_lazy("Compensating"), "warning"),
+    "completed": (gettext_lazy("Completed"), "success"),
+    "compensated": (gettext_lazy("Compensated"), ""),
+    "needs_attention": (gettext_lazy("Needs attention"), "danger"),
 }
-STEP_COLOURS = {
-    SagaStep.Status.SCHEDULED: "info",
-    SagaStep.Status.RUNNING: "primary",
-    SagaStep.Status.SUCCEEDED: "success",
-    SagaStep.Status.FAILED: "danger",
-    SagaStep.Status.UNKNOWN: "warning",
-    SagaStep.Status.CANCELLED: "",
+STEP_LOOKS: dict[str, tuple[Any, str, Any]] = {
+    "scheduled": (gettext_lazy("Scheduled"), "info", ""),
+    "running": (gettext_lazy("Running"), "primary", ""),
+    "waiting": (gettext_lazy("Waiting"), "info", gettext_lazy("It waits for an outside event.")),
+    "succeeded": (gettext_lazy("Succeeded"), "success", ""),
+    "failed": (gettext_lazy("Failed"), "danger", gettext_lazy("Refused: it certainly did not happen.")),
+    "unknown": (
+        gettext_lazy("Unknown"),
+        "warning",
+        gettext_lazy("Given up without an answer: it may have happened."),
+    ),
+    "cancelled": (gettext_lazy("Cancelled"), "", gettext_lazy("Called off before it started.")),
+    "skipped": (gettext_lazy("Skipped"), "", gettext_lazy("Passed over.")),
 }
 
 
@@ -33,16 +42,20 @@ def saga_label(saga: Saga) -> SafeString:
             "warning",
             title=_("Compensates as soon as the step at work has ended."),
         )
-    return label(saga.get_status_display(), SAGA_COLOURS[Saga.Status(saga.status)])
+    text, colour = SAGA_LOOKS[saga.status]
+    return label(str(text), colour)
 
 
-def step_label(step: SagaStep) -> SafeString:
-    """A step's state as a coloured word."""
+def step_label(step: SagaStep, waits_for: str = "") -> SafeString:
+    """A step's state as a coloured word.
+
+    Args:
+        waits_for: the service that it waits for, if it does.
+    """
+    if step.status == SagaStep.Status.SCHEDULED and waits_for:
+        title = _("It begins when the service is there again, and no try is spent until then.")
+        return label(_("Waits for %s") % waits_for, "warning", title=title)
     if step.status == SagaStep.Status.SCHEDULED and step.attempt:
         return label(_("Scheduled again"), "warning", title=_("An attempt failed; it is tried again."))
-    title = (
-        _("Given up without an answer: it may have happened.")
-        if step.status == SagaStep.Status.UNKNOWN
-        else ""
-    )
-    return label(step.get_status_display(), STEP_COLOURS[SagaStep.Status(step.status)], title=title)
+    text, colour, title = STEP_LOOKS[step.status]
+    return label(str(text), colour, title=str(title))

@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields
+from typing import TYPE_CHECKING
 
 from outbox.exceptions import OutboxError
-from outbox.saga.definition_call import StepCall
 
-KeyOf = Callable[[StepCall], str]
+if TYPE_CHECKING:
+    from outbox.saga.calls import StepCall
 
 
 @dataclass(frozen=True)
@@ -83,7 +84,7 @@ class Dependency:
     concurrency: int | None = None
     per_second: float | None = None
     per_key: Limit = Limit()
-    key: KeyOf = saga_key
+    key: Callable[[StepCall], str] = saga_key
     breaker: Breaker = field(default_factory=Breaker)
 
     def __post_init__(self) -> None:

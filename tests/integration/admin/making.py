@@ -98,15 +98,15 @@ def sagas_in_all_states() -> list[Saga]:
         Saga.objects.filter(pk=one.pk).update(status=status, ended_at=ended, reason="Why it is so.")
         made.append(one)
     for one, status in zip(made * 2, SagaStep.Status, strict=False):
-        running = status in (SagaStep.Status.SCHEDULED, SagaStep.Status.RUNNING)
+        running = status in SagaStep.OPEN
         SagaStep.objects.create(
             saga=one,
             name=f"step-{status}",
             direction="compensation",
             position=1,
             status=status,
-            message_id=uuid4(),
-            locked_until=timezone.now() if status == SagaStep.Status.RUNNING else None,
+            message_id=None if status == SagaStep.Status.WAITING else uuid4(),
+            locked_until=timezone.now() if status in ("running", "waiting") else None,
             ended_at=None if running else timezone.now(),
             result={"lines": 1} if status == SagaStep.Status.SUCCEEDED else None,
             last_error="It broke." if status == SagaStep.Status.FAILED else "",

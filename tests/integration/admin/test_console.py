@@ -14,6 +14,7 @@ from unfold.admin import ModelAdmin
 
 from orders.models import DailySales
 from orders.services.api_keys import issue
+from outbox.models import BulkOperation, Pause, RateLimit
 from tests.harness.shop import customer
 from tests.integration.admin.making import message, shipped_order
 
@@ -32,6 +33,11 @@ def everything(superuser: User) -> None:
     )
     GroupResult.objects.create(group_id="g", content_type="json", content_encoding="utf-8")
     LogEntry.objects.log_actions(superuser.pk, [made], 2, "Redriven.")
+    BulkOperation.objects.create(
+        kind="redrive", query="state=dead", reason="Why.", expected=1, last=made.pk, asked_by="root"
+    )
+    Pause.objects.create(scope="queue", value="payment", reason="The provider is down.", paused_by="root")
+    RateLimit.objects.create(type="orders.payment.charge", per_second=5, reason="The provider is slow.")
 
 
 def pages() -> list[tuple[str, str]]:
@@ -109,7 +115,7 @@ def test_customers_are_kept_out(db, as_, client):
 class TestRoles:
     """The groups that ship."""
 
-    SEEN = {"outbox": 2, "saga": 3, "orders": 9, "django_celery_results": 2, "admin": 1}
+    SEEN = {"outbox": 6, "saga": 3, "orders": 9, "django_celery_results": 2, "admin": 1}
 
     def names(self, group: str) -> set[str]:
         """Its permissions."""
@@ -128,6 +134,7 @@ class TestRoles:
             "outbox.redrive_message",
             "outbox.discard_message",
             "outbox.send_message",
+            "outbox.control_relay",
             "saga.operate_saga",
         }
 

@@ -9,6 +9,7 @@ from django.db import transaction
 
 from outbox.models import Message
 from outbox.publish import send_command
+from outbox.testing.plugin import outbox  # noqa: F401  (a fixture)
 from tests.integration.outbox import sample  # noqa: F401  (declares the sample events and tasks)
 
 

@@ -32,6 +32,29 @@ class Optional:
     number: int
 
 
+@event("sample.moved", ordered_by="thing", when_failed="pass")
+@dataclass(frozen=True)
+class Moved:
+    thing: int
+    place: str
+
+
+@event("sample.measured")
+@dataclass(frozen=True)
+class Measured:
+    value: float
+
+
+@subscribe(Moved)
+def follow(event: Moved) -> None:
+    """Wants them in order."""
+
+
+@subscribe(Measured)
+def read_off(event: Measured) -> None:
+    """Wants a number."""
+
+
 @subscribe(ThingHappened, retry=RetryPolicy(max_attempts=3, initial=1, jitter=0))
 def first_subscriber(event: ThingHappened) -> None:
     """One of two."""
@@ -51,3 +74,9 @@ def add(a: int, b: int = 0) -> int:
 @shared_task(name="sample.undurable", durable=False)
 def undurable() -> None:
     """A task that opted out."""
+
+
+@shared_task(name="sample.total")
+def total(numbers: list[int]) -> int:
+    """The body of a chord."""
+    return sum(numbers)

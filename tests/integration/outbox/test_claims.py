@@ -6,6 +6,7 @@ import threading
 from datetime import timedelta
 from uuid import uuid4
 
+import pytest
 from django.db import close_old_connections, connection, transaction
 from django.db.models.functions import Now
 
@@ -177,6 +178,7 @@ def test_an_odd_row_does_not_stop_the_rescue_of_others(messages) -> None:
     assert {odd, usual} == {m.id for m in claims.claim(10).messages}
 
 
+@pytest.mark.row_locks
 def test_settling_a_failure_does_not_wait_for_a_consumer(messages) -> None:
     """A copy that arrived all the same holds its row: the relay passes over it."""
     (id_,) = messages(1)

@@ -70,6 +70,7 @@ def test_it_may_be_consumed_before_the_relay_has_settled(messages) -> None:
     assert row.sent_at is not None
 
 
+@pytest.mark.row_locks
 def test_the_relay_never_waits_for_a_consumer(messages) -> None:
     """Settling skips rows that a consumer holds, however long its transaction takes."""
     slow, quick = ids = messages(2)

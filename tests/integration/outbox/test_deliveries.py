@@ -8,15 +8,18 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from celery import chain, current_app, shared_task
+from celery import chain, chord, current_app, shared_task
 from celery._state import _task_stack
 from celery.exceptions import Ignore, Reject, Retry
 from django.contrib.auth.models import Group
-from django.db import OperationalError, connection
+from django.db import OperationalError, connection, transaction
 from django.db.models.functions import Now
+from django_celery_results.models import ChordCounter
 
 from outbox import claims
 from outbox.models import Attempt, Message, Status
+from outbox.publish import send_command
+from outbox.redrive import redrive
 from outbox.tasks import call_off_revoked
 from tests.integration.outbox import sample
 
@@ -48,20 +51,25 @@ def deliver(claimed: claims.Claimed) -> Any:
     """Run a claimed message's task as a worker does; returns the result, or the exception that Celery is told."""
     task = current_app.tasks[claimed.consumer]
     row = Message.objects.get(pk=claimed.id)
-    embed = row.payload["embed"]
+    payload = row.payload if "celery" in row.headers else {"args": [], "kwargs": row.payload}
+    embed = payload.get("embed", {})
     task.push_request(
         id=str(claimed.id),
         headers={"outbox_attempt": claimed.attempts, "outbox_tries": claimed.tries},
         called_directly=False,
         hostname="worker-1",
-        callbacks=embed["callbacks"],
-        chain=embed["chain"],
-        args=row.payload["args"],
-        kwargs=row.payload["kwargs"],
+        delivery_info={},
+        callbacks=embed.get("callbacks"),
+        chain=embed.get("chain"),
+        errbacks=embed.get("errbacks"),
+        chord=embed.get("chord"),
+        group=row.headers.get("celery", {}).get("headers", {}).get("group"),
+        args=payload["args"],
+        kwargs=payload["kwargs"],
     )
     _task_stack.push(task)
     try:
-        return task(*row.payload["args"], **row.payload["kwargs"])
+        return task(*payload["args"], **payload["kwargs"])
     except Exception as told:  # noqa: BLE001  (whatever it is, it is what is asked for)
         return told
     finally:
@@ -76,6 +84,13 @@ def run(behaviour: Callable[..., Any] | None = None) -> Any:
     Message.objects.filter(status=Status.PENDING).update(next_attempt_at=Now() - timedelta(seconds=1))
     (claimed,) = claims.claim(1).messages
     return deliver(claimed)
+
+
+def _begin_anew() -> None:
+    """What the end of a lease does to a run whose outcome was not written."""
+    Message.objects.filter(consumed_at=None).update(
+        status=Status.PENDING, started_at=None, lock_id=None, locked_until=None
+    )
 
 
 def raising(error: BaseException) -> Callable[..., Any]:
@@ -250,3 +265,96 @@ def test_a_revoked_message_is_closed() -> None:
     row = Message.objects.get(pk=UUID(result.id))
     assert (row.status, row.last_error) == (Status.FAILED, "Revoked.")
     assert row.discarded_at is not None
+
+
+@BOTH
+def test_the_result_is_written_with_the_mark(task: Any, monkeypatch) -> None:
+    """Celery's result row commits with the message's mark: no crash comes between them."""
+    id_ = task.delay(1).id
+    with monkeypatch.context() as broken:
+        broken.setattr("outbox.deliveries.record_success", raising(OperationalError("server closed")))
+        run(lambda _, n: n + 1)
+    assert (task.AsyncResult(id_).state, Message.objects.get().consumed_at) == ("PENDING", None)
+    _begin_anew()
+    run(lambda _, n: n + 1)
+    assert (task.AsyncResult(id_).state, task.AsyncResult(id_).result) == ("SUCCESS", 2)
+    assert Message.objects.get().consumed_at is not None
+
+
+@BOTH
+def test_a_chords_body_is_written_with_the_count_and_the_mark(task: Any, monkeypatch) -> None:
+    """When the body cannot be written, the last task of the header has not happened, and does so again."""
+    chord([task.s(1), task.s(2)], sample.total.s()).apply_async()
+    run(lambda _, n: n)
+    with monkeypatch.context() as broken:
+        broken.setattr("outbox.capture.insert", raising(OperationalError("server closed the connection")))
+        run()
+    assert not Message.objects.filter(type="sample.total").exists()
+    assert ChordCounter.objects.get().count == 1
+    _begin_anew()
+    run()
+    assert Message.objects.get(type="sample.total").payload["args"] == [[1, 2]]
+    assert not ChordCounter.objects.exists()
+
+
+@BOTH
+def test_a_redriven_task_is_not_counted_twice_in_its_chord(task: Any) -> None:
+    """Its failure was its part; the others' are still awaited."""
+    chord([task.s(n) for n in range(3)], sample.total.s()).apply_async()
+    run(raising(ValueError("no")))
+    assert ChordCounter.objects.get().count == 2
+    redrive(Message.objects.filter(status=Status.FAILED).values_list("id", flat=True))
+    for _ in range(2):
+        run(lambda _, n: n)
+    assert ChordCounter.objects.get().count == 1
+
+
+@BOTH
+def test_errbacks_are_written_with_the_failure(task: Any, monkeypatch) -> None:
+    """They are rows of the same transaction, and Celery is left none to send."""
+    task.apply_async(link_error=sample.total.s())
+    told = run(raising(ValueError("no")))
+    assert isinstance(told, ValueError)
+    assert Message.objects.get(type="sample.total").payload["args"] == [
+        str(Message.objects.get(type=task.name).id)
+    ]
+
+
+@BOTH
+def test_an_errback_that_breaks_the_transaction_does_not_undo_the_failure(task: Any, monkeypatch) -> None:
+    """What it broke is rolled back; that the task failed is kept."""
+    task.apply_async(link_error=sample.total.s())
+    monkeypatch.setattr("outbox.capture.insert", lambda _: connection.cursor().execute("SELECT 1/0"))
+    run(raising(ValueError("no")))
+    assert (Message.objects.get().status, Message.objects.get().last_error) == (
+        Status.FAILED,
+        "ValueError: no",
+    )
+
+
+@BOTH
+def test_rejected_to_be_queued_again_it_runs_again(task: Any) -> None:
+    """After a pause: in plain Celery it would come back at once, and for ever."""
+    task.delay()
+    assert isinstance(run(raising(Reject("later", requeue=True))), Retry)
+    assert Message.objects.get().status == Status.PENDING
+
+
+@BOTH
+def test_a_chain_that_replaces_is_written_with_the_mark(task: Any, monkeypatch) -> None:
+    """And its last task takes over the row of the replaced one, whose deliveries stay refused."""
+    result = task.delay(1)
+    run(lambda t, n: t.replace(chain(sample.add.s(n), sample.add.s(b=5))))
+    replaced = Message.objects.get(pk=UUID(result.id))
+    assert replaced.consumed_at is not None
+    run()
+    last = Message.objects.get(pk=UUID(result.id))
+    assert (last.type, last.status, last.attempts, last.payload["args"]) == ("sample.add", "pending", 1, [1])
+
+
+def test_a_row_is_consumed_though_its_task_has_opted_out() -> None:
+    """It was written before, or by hand: what is not consumed would be sent again and again."""
+    with transaction.atomic():
+        send_command("sample.undurable", {})
+    run()
+    assert Message.objects.get().consumed_at is not None

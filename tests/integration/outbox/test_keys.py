@@ -158,6 +158,7 @@ class TestOrder:
         claim = _take(50)
         assert (claim.messages, claim.more) == ([], False)  # nothing is looked at twice
 
+    @pytest.mark.postgresql
     def test_two_of_a_key_are_never_on_their_way(self) -> None:
         """The database refuses it, whatever a relay saw."""
         first, second = keyed("a", 2)
@@ -177,6 +178,7 @@ class TestOrder:
         assert claims.heal(10) == 1
         assert taken() == [second]
 
+    @pytest.mark.row_locks
     def test_a_message_that_commits_late_takes_its_place(self) -> None:
         """Published earlier and committed later: it goes next, before what waits."""
         late = threading.Event()

@@ -161,6 +161,27 @@ def test_a_cancelled_pivot_that_fails_is_undone(saga: Saga, world: World) -> Non
     assert world.ended == [("compensated", "changed my mind")]
 
 
+class Unreachable(ConnectionError):
+    """The request never left."""
+
+    may_have_happened = False
+
+
+def test_an_attempt_that_certainly_did_not_act_leaves_no_doubt(saga: Saga, world: World) -> None:
+    """It is tried again, and given up as failed: there is nothing to undo. One attempt in doubt is enough, though."""
+    world.faults["book"] = raising(Unreachable())
+    run_to_the_end()
+    assert world.names == ["pack", "book", "book", "unpack"]
+    assert states()[1] == ("second", "action", "failed")
+
+
+def test_a_record_that_fails_so_is_in_doubt_all_the_same(saga: Saga, world: World) -> None:
+    """The work was done: whatever the error of the record says."""
+    world.faults["record book"] = raising(Unreachable())
+    run_to_the_end()
+    assert states()[1] == ("second", "action", "unknown")
+
+
 def park() -> None:
     """The saga waits for a person; its step is left as it is."""
     Saga.objects.update(status="needs_attention", attention="The watchdog could not bring it on.")

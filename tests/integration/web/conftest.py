@@ -13,6 +13,7 @@ from django.utils.html import strip_tags
 from pytest_django import Settings
 
 from orders.models import Product
+from orders.services.basket import CustomerBasket
 from tests.harness import shop
 
 
@@ -32,15 +33,19 @@ class Browser:
         """Load a page."""
         return self.client.get(path, headers=headers)
 
+    def choose(self, quantity: int = 2, sku: str = "TEA", **headers: str) -> Any:
+        """Put something into the basket."""
+        product = Product.objects.get(sku=sku)
+        return self.client.post(f"/basket/{product.pk}/add", {"quantity": quantity}, headers=headers)
+
     def form(self, **changes: str) -> dict[str, str]:
-        """The shop's form as it was just loaded, filled in."""
-        page = self.get("/").text
-        token = re.search(r'name="token" value="([^"]+)"', page)
-        assert token is not None
-        tea = Product.objects.get(sku="TEA")
+        """The checkout's form as it was just loaded, filled in. With two cups of tea where nothing was chosen yet."""
+        if not CustomerBasket(self.customer).quantities():
+            self.choose()
+        page = self.get("/checkout/").text
+        hidden = dict(re.findall(r'name="(token|seen)" value="([^"]+)"', page))
         filled = {
-            "token": token[1],
-            f"quantity-{tea.pk}": "2",
+            **hidden,
             "recipient": "Ada Example",
             "address": "Unter den Linden 1",
             "postcode": "10117",
@@ -51,8 +56,8 @@ class Browser:
         return filled | changes
 
     def send(self, form: dict[str, str]) -> Any:
-        """Send the shop's form."""
-        return self.client.post("/", form)
+        """Send the checkout's form."""
+        return self.client.post("/checkout/", form)
 
 
 def browser_of(name: str) -> Browser:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 from uuid import uuid4
 
 import pytest
 from django.contrib.auth import get_user_model
+from django.db import OperationalError
 from django.test import Client, RequestFactory
 from django.views.defaults import server_error
 
@@ -17,7 +19,9 @@ from tests.integration.web.conftest import Browser, browser_of, text_of
 SUFFIXES = ["", "progress", "cancel"]
 
 
-@pytest.mark.parametrize("path", ["/", "/orders/", *(f"/orders/{uuid4()}/{suffix}" for suffix in SUFFIXES)])
+@pytest.mark.parametrize(
+    "path", ["/checkout/", "/orders/", *(f"/orders/{uuid4()}/{suffix}" for suffix in SUFFIXES)]
+)
 def test_anybody_else_is_sent_to_sign_in(db: None, path: str) -> None:
     """And back to where they wanted to go."""
     response = Client().get(path)
@@ -28,7 +32,7 @@ def test_anybody_else_is_sent_to_sign_in(db: None, path: str) -> None:
 
 def test_a_form_of_somebody_who_is_not_signed_in_orders_nothing(browser: Browser) -> None:
     """The session may have ended while it was filled in."""
-    response = Client().post("/", browser.form())
+    response = Client().post("/checkout/", browser.form())
 
     assert response.headers["Location"].startswith("/accounts/login/")
     assert not Order.objects.exists()
@@ -65,33 +69,6 @@ def test_an_operator_does_not_see_customers_orders_here_either(browser: Browser)
     assert "Admin" not in text_of(browser.get("/"))
 
 
-def test_signing_in_and_out(browser: Browser) -> None:
-    """With the password, and back to where one wanted to go; signing out ends it."""
-    browser.customer.set_password("correct horse battery")
-    browser.customer.save()
-    client = Client()
-    wrong = client.post("/accounts/login/", {"username": "ada", "password": "wrong"})
-    assert "Please enter a correct username and password" in text_of(wrong)
-
-    signed_in = client.post(
-        "/accounts/login/?next=/orders/", {"username": "ada", "password": "correct horse battery"}
-    )
-    assert signed_in.headers["Location"] == "/orders/"
-    assert client.get("/").status_code == 200
-
-    client.post("/accounts/logout/")
-    assert client.get("/").status_code == 302
-
-
-def test_signing_in_leads_nowhere_else(browser: Browser) -> None:
-    """Another site in ``next`` is ignored."""
-    browser.customer.set_password("correct horse battery")
-    browser.customer.save()
-    form = {"username": "ada", "password": "correct horse battery", "next": "https://evil.example/"}
-
-    assert Client().post("/accounts/login/", form).headers["Location"] == "/"
-
-
 def test_an_address_that_does_not_exist_helps(browser: Browser) -> None:
     """404 with a way to the shop."""
     response = browser.get("/nowhere")
@@ -99,6 +76,24 @@ def test_an_address_that_does_not_exist_helps(browser: Browser) -> None:
     assert response.status_code == 404
     assert "There is nothing here" in text_of(response)
     assert "Go to the shop" in text_of(response)
+
+
+def test_the_page_for_a_database_that_is_away_needs_none(
+    browser: Browser, django_assert_num_queries: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """503, when to come again, and words that calm; who is signed in is not asked, because only it knows."""
+
+    def away(*_: object, **__: object) -> None:
+        raise OperationalError("connection refused: 10.0.0.7")
+
+    monkeypatch.setattr("orders.queries.products_for_sale", away)
+    with django_assert_num_queries(0):
+        response = browser.get("/")
+
+    assert response.status_code == 503
+    assert response.headers["Retry-After"] == "10"
+    assert "Orders that we have confirmed are safe" in text_of(response)
+    assert "10.0.0.7" not in response.text
 
 
 def test_the_page_for_a_crash_needs_nothing() -> None:
@@ -112,9 +107,11 @@ def test_the_page_for_a_crash_needs_nothing() -> None:
 def pages(browser: Browser) -> list[str]:
     """One of each kind of page."""
     order = shop.order()
-    paths = ["/", "/orders/", f"/orders/{order.id}/", "/nowhere"]
+    browser.choose()
+    paths = ["/", "/?q=nothing", "/basket/", "/checkout/", "/orders/", f"/orders/{order.id}/", "/nowhere"]
     wrong = browser.send(browser.form(recipient="")).text
-    return [browser.get(path).text for path in paths] + [wrong, Client().get("/accounts/login/").text]
+    strangers = [Client().get(f"/accounts/{path}/").text for path in ("login", "sign-up")]
+    return [browser.get(path).text for path in paths] + [wrong, *strangers]
 
 
 def test_no_page_needs_inline_script_or_style(browser: Browser) -> None:
@@ -130,7 +127,7 @@ def test_every_field_has_a_label(browser: Browser) -> None:
     for html in pages(browser):
         labelled = set(re.findall(r'<label[^>]* for="([^"]+)"', html))
         for tag in re.findall(r"<(?:input|select)[^>]*>", html):
-            if 'type="hidden"' in tag or 'type="radio"' in tag:  # a radio button stands inside its label
+            if re.search('type="(hidden|radio|checkbox)"', tag):  # a radio button stands inside its label
                 continue
             name = re.search(r' id="([^"]+)"', tag)
             assert name is not None, tag

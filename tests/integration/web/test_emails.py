@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 from django.core import mail
+from django.utils import translation
 
 from orders import consumers
 from orders.events import OrderCancelled, OrderPaid, OrderPlaced, OrderShipped
@@ -75,3 +76,20 @@ def test_cancelled(order: Order) -> None:
     assert "was cancelled" in letter().subject
     assert "no money was kept" in letter().body
     assert "Reason: Your card isn't valid." in letter().body
+
+
+def test_letters_are_in_the_customers_language(order: Order) -> None:
+    """The one in which the order was placed, reason and product included; whatever the worker speaks."""
+    Product.objects.update(name_ja="煎茶")
+    with translation.override("ja"):
+        placed = shop.order(count=3)
+    consumers.email_order_placed(OrderPlaced(placed.id, placed.total, placed.currency))
+    reason = f"There is not enough {Product.objects.get().name} left for 3."
+    Order.objects.filter(pk=placed.pk).update(reason=reason)
+    consumers.email_order_cancelled(OrderCancelled(placed.id, reason))
+    first, second = mail.outbox
+
+    assert first.subject == f"ご注文 {placed.number} を承りました"
+    assert "3 x 煎茶" in first.body
+    assert "煎茶の在庫が3点に足りませんでした。" in second.body
+    assert "Your order" not in second.subject + second.body

@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from orders.web.views import PAGE_SIZE
+import pytest
+
+from orders.web.views.orders import PAGE_SIZE
 from tests.harness import fulfilling, shop
 from tests.integration.web.conftest import Browser, browser_of, text_of
 
@@ -32,13 +34,44 @@ def test_pages(browser: Browser) -> None:
     """Every order once, with a way on and a way back."""
     placed = [shop.order().number for _ in range(PAGE_SIZE + 2)]
     first = browser.get("/orders/")
-    older = re.search(r'href="(\?cursor=[^"]+)"', first.text)
+    older = re.search(r'rel="next" href="([^"]+)"', first.text)
     assert older is not None
     second = browser.get(f"/orders/{older[1]}")
 
     assert numbers(first.text) + numbers(second.text) == placed[::-1]
     assert "Older orders" not in second.text
     assert "Newest orders" in second.text
+
+
+@pytest.mark.parametrize(("shown", "found"), [("open", 1), ("shipped", 1), ("cancelled", 0), ("", 2)])
+def test_orders_of_one_kind(browser: Browser, shown: str, found: int) -> None:
+    """The address says which; none of them is said to be none, not that nothing was ever ordered."""
+    fulfilling.ship(shop.order())
+    shop.order()
+    response = browser.get(f"/orders/?show={shown}")
+
+    assert len(numbers(response.text)) == found
+    assert ("There are no such orders." in text_of(response)) is (found == 0)
+
+
+def test_a_kind_that_does_not_exist(browser: Browser) -> None:
+    """404, not a crash."""
+    assert browser.get("/orders/?show=nonsense").status_code == 404
+
+
+def test_pages_keep_the_kind(browser: Browser) -> None:
+    """Older orders of the same kind."""
+    for _ in range(PAGE_SIZE + 1):
+        shop.order()
+    onward = re.search(r'rel="next" href="([^"]+)"', browser.get("/orders/?show=open").text)
+    assert onward is not None
+    older = browser.get("/orders/" + onward[1].replace("&amp;", "&"))
+
+    assert "show=open" in onward[1]
+    assert len(numbers(older.text)) == 1
+    newest = re.search(r'href="([^"]+)">Newest orders', older.text)
+    assert newest is not None
+    assert newest[1] == "?show=open"
 
 
 def test_an_empty_list_helps(browser: Browser) -> None:
@@ -59,8 +92,8 @@ def test_nobody_elses_orders(browser: Browser) -> None:
 
 
 def test_the_number_of_queries_does_not_grow(browser: Browser, django_assert_max_num_queries: Any) -> None:
-    """Session, user, orders."""
+    """Session, user, orders, basket."""
     for _ in range(PAGE_SIZE):
         shop.order()
-    with django_assert_max_num_queries(3):
+    with django_assert_max_num_queries(4):
         browser.get("/orders/")

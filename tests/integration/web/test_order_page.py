@@ -6,15 +6,20 @@ import re
 from typing import Any
 
 import pytest
+from django.db.models.functions import Now
 
+from orders import reasons
 from orders.exceptions import OutOfStock
 from orders.fulfilment import fulfilment
+from orders.gateways import sandbox_payment
 from orders.gateways.errors import GatewayMisused, GatewayUnavailable, PaymentDeclined, ShipmentRefused
 from orders.models import Order
 from orders.progress import StepState
+from orders.services.cancelling import CANCELLED_BY_CUSTOMER
 from orders.services.placing import place_order
 from orders.web import wording
 from outbox.saga.api import LONGER
+from outbox.saga.models import Saga
 from tests.harness import fulfilling, shop
 from tests.integration.web.conftest import Browser, text_of
 
@@ -34,9 +39,9 @@ def page(browser: Browser, order: Order) -> str:
 
 
 def polled_path(html: str) -> str | None:
-    """Where the page looks for news; ``None`` when it does not look any more."""
-    found = re.search(r'hx-get="([^"]+)"', html)
-    return found[1].replace("&amp;", "&") if found else None
+    """Where the page asks for news; ``None`` when it does not ask any more."""
+    found = re.search(r'data-poll="([^"]+)" .* data-seen="([^"]+)"', html)
+    return f"{found[1]}?seen={found[2]}" if found else None
 
 
 def test_what_was_ordered_is_there(browser: Browser, order: Order) -> None:
@@ -58,6 +63,19 @@ def test_a_shipped_order(browser: Browser, order: Order) -> None:
     assert fulfilling.TRACKING_NUMBER in told
     assert "The carrier has your parcel." in told
     assert "Cancel this order" not in told
+
+
+def test_an_order_of_long_ago(browser: Browser, order: Order) -> None:
+    """Its history was deleted: how it ended is still told, and nothing is made up about the steps."""
+    fulfilling.ship(order)
+    saga = fulfilling.saga_of(order)
+    saga.steps.all().delete()
+    Saga.objects.update(history_pruned_at=Now())
+    told = page(browser, order)
+
+    assert "Your parcel is on its way." in told
+    assert fulfilling.TRACKING_NUMBER in told
+    assert "Comes next." not in told
 
 
 def test_what_takes_long_is_said_in_plain_words(browser: Browser, order: Order) -> None:
@@ -139,6 +157,35 @@ def test_a_mistake_of_ours_is_not_told_in_its_own_words(browser: Browser, order:
     assert "Something went wrong on our side." in told
     assert "s3cr3t" not in told
     assert "s3cr3t" in fulfilling.saga_of(order).steps.get(name="payment").last_error
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (DECLINED, "カードが承認されませんでした。"),
+        (PaymentDeclined("other", "Ask your bank."), "Ask your bank."),
+    ],
+)
+def test_reasons_are_told_in_the_readers_language(
+    browser: Browser, order: Order, error: Exception, words: str
+) -> None:
+    """Those that are known; another one in the words of whoever gave it."""
+    fulfilling.attempt(order, "inventory")
+    fulfilling.attempt(order, "payment", error=error)
+
+    assert words in text_of(browser.get(f"/orders/{order.id}/", **{"Accept-Language": "ja"}))
+
+
+def test_every_reason_of_ours_is_known_to_the_translation() -> None:
+    """Whoever adds a reason to the gateways adds its translation."""
+    given = [
+        *sandbox_payment._DECLINES.values(),
+        CANCELLED_BY_CUSTOMER,
+        AWAY.public_reason,
+        fulfilment.unexplained,
+    ]
+    assert set(given) <= set(reasons.KNOWN)
+    assert reasons.OUT_OF_STOCK.fullmatch("There is not enough Tea left for 3.")
 
 
 def test_every_step_has_words_for_every_state() -> None:
@@ -225,14 +272,14 @@ def test_a_link_does_not_cancel(browser: Browser, order: Order) -> None:
 
 
 def test_the_number_of_queries_does_not_grow(browser: Browser, django_assert_max_num_queries: Any) -> None:
-    """Session, user, order, lines, shipment, saga, steps, and the next attempt; however many lines."""
+    """Session, user, order, lines, shipment, mark, saga, steps, next attempt, basket; however many lines."""
     for number in range(15):
         shop.product(f"P{number}")
     quantities = {f"P{number}": 1 for number in range(15)}
     order = place_order(browser.customer, quantities, shop.BERLIN, shop.GOOD_CARD)
     fulfilling.attempt(order, "inventory", error=AWAY)
 
-    with django_assert_max_num_queries(8):
+    with django_assert_max_num_queries(10):
         browser.get(f"/orders/{order.id}/")
-    with django_assert_max_num_queries(8):
+    with django_assert_max_num_queries(9):
         browser.get(f"/orders/{order.id}/progress")

@@ -1,4 +1,4 @@
-"""Ordering by the shop's form."""
+"""Ordering: the checkout's form."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ import pytest
 from django.db import connection
 from django.test import Client
 
-from orders.models import Order, Product, Stock
+from orders.models import BasketItem, Order, Product, Stock
 from outbox.saga.models import Saga
 from tests.harness import shop
 from tests.integration.web.conftest import Browser, browser_of, text_of
 
 
 def test_an_order_is_placed_and_its_page_is_shown(browser: Browser) -> None:
-    """The form leads to the order's page, which says what happens now."""
+    """The form leads to the order's page, which says what happens now; the basket is empty from then on."""
     response = browser.send(browser.form())
 
     order = Order.objects.get()
@@ -27,13 +27,16 @@ def test_an_order_is_placed_and_its_page_is_shown(browser: Browser) -> None:
     assert response.headers["Location"] == f"/orders/{order.id}/"
     assert (order.customer, order.total, order.city) == (browser.customer, Decimal("9.00"), "Berlin")
     assert Saga.objects.filter(key=str(order.id)).exists()
+    assert not BasketItem.objects.exists()
     assert "we have your order" in text_of(browser.get(response.headers["Location"]))
 
 
 def test_several_products_in_one_order(browser: Browser, tea: Product) -> None:
-    """Fields that are empty or 0 are not ordered."""
-    cup, pot = shop.product("CUP"), shop.product("POT")
-    browser.send(browser.form(**{f"quantity-{cup.pk}": "1", f"quantity-{pot.pk}": "0"}))
+    """All that is in the basket."""
+    shop.product("CUP")
+    browser.choose(2)
+    browser.choose(1, "CUP")
+    browser.send(browser.form())
 
     assert set(Order.objects.get().lines.values_list("product__sku", "quantity")) == {("TEA", 2), ("CUP", 1)}
 
@@ -51,17 +54,16 @@ def test_a_form_that_was_changed_and_sent_again_asks_back(browser: Browser) -> N
     """Going back and ordering something else is not lost, and not guessed: the form comes back as a new one."""
     form = browser.form()
     browser.send(form)
-    (quantity,) = (name for name in form if name.startswith("quantity-"))
-    again = browser.send(form | {quantity: "3"})
+    browser.choose(3)
+    again = browser.send(form | {"city": "Potsdam"})
 
     assert again.status_code == 422
     assert "already ordered with this form" in text_of(again)
     assert Order.objects.count() == 1
-    assert again.context["form"]["token"].value() != form["token"]
-    assert (
-        browser.send(form | {quantity: "3", "token": again.context["form"]["token"].value()}).status_code
-        == 302
-    )
+    new = again.context["form"]
+    assert new["token"].value() != form["token"]
+    hidden = {"token": new["token"].value(), "seen": new["seen"].value()}
+    assert browser.send(form | {"city": "Potsdam"} | hidden).status_code == 302
     assert Order.objects.count() == 2
 
 
@@ -76,27 +78,67 @@ def test_a_form_without_its_token_orders_nothing(browser: Browser, token: str) -
     assert not Order.objects.exists()
 
 
-@pytest.mark.django_db(transaction=True)
-def test_two_clicks_at_once_make_one_order_and_both_see_it(transactional_db: None) -> None:
-    """The browser shows the second click's answer: that must be the order too."""
-    shop.product("TEA")
-    browser = browser_of("ada")
-    form, together = browser.form(), Barrier(4)
+def clicks(browser: Browser, forms: list[dict[str, str]]) -> list[Any]:
+    """Send them all at the same moment."""
+    together = Barrier(len(forms))
 
-    def click(_: int) -> Any:
+    def click(form: dict[str, str]) -> Any:
         try:
             client = Client()
             client.cookies.update(browser.client.cookies)
             together.wait(20)
-            return client.post("/", form)
+            return client.post("/checkout/", form)
         finally:
             connection.close()
 
-    with ThreadPoolExecutor(4) as pool:
-        answers = list(pool.map(click, range(4)))
+    with ThreadPoolExecutor(len(forms)) as pool:
+        return list(pool.map(click, forms))
+
+
+@pytest.mark.django_db(transaction=True)
+def test_clicks_at_once_make_one_order_and_all_see_it(transactional_db: None) -> None:
+    """The browser shows the second click's answer: that must be the order too."""
+    shop.product("TEA")
+    browser = browser_of("ada")
+    answers = clicks(browser, [browser.form()] * 4)
 
     order = Order.objects.get()
     assert {answer.headers["Location"] for answer in answers} == {f"/orders/{order.id}/"}
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_tabs_at_once_order_a_basket_once(transactional_db: None) -> None:
+    """Each tab has a form of its own; whichever is second finds the basket empty."""
+    shop.product("TEA")
+    browser = browser_of("ada")
+    answers = clicks(browser, [browser.form(), browser.form()])
+
+    order = Order.objects.get()
+    assert {answer.headers["Location"] for answer in answers} == {f"/orders/{order.id}/", "/basket/"}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda: Product.objects.update(price="5.00"),
+        lambda: BasketItem.objects.update(quantity=3),
+        lambda: Stock.objects.update(on_hand=1),
+    ],
+    ids=["price", "quantity", "stock"],
+)
+def test_nobody_orders_what_they_have_not_seen(browser: Browser, change: Any) -> None:
+    """A price or the basket changed, or the stock went: nothing is ordered, and the page shows how it is now."""
+    form = browser.form()
+    change()
+    response = browser.send(form)
+
+    assert response.status_code == 422
+    assert "Your basket has changed. Nothing was ordered yet" in text_of(response)
+    assert "Unter den Linden 1" in response.text
+    assert not Order.objects.exists()
+    new = response.context["form"]
+    again = browser.send(form | {"token": new["token"].value(), "seen": new["seen"].value()})
+    assert again.status_code == (422 if Stock.objects.get().available == 1 else 302)
 
 
 @pytest.mark.parametrize(
@@ -126,91 +168,45 @@ def test_what_is_wrong_is_said_next_to_its_field(
     assert not Order.objects.exists()
 
 
-@pytest.mark.parametrize(
-    ("typed", "message"),
-    [
-        ("-1", "Please enter 0 or more."),
-        ("1.5", "Please enter a whole number."),
-        ("many", "Please enter a whole number."),
-        ("1000", "Please order at most 999 at once."),
-        ("501", "There are only 500 left."),
-    ],
-)
-def test_a_quantity_that_cannot_be(browser: Browser, tea: Product, typed: str, message: str) -> None:
-    """Said next to the product, with what was typed still there."""
-    Stock.objects.filter(product=tea).update(on_hand=500)
-    response = browser.send(browser.form(**{f"quantity-{tea.pk}": typed}))
+def test_products_in_several_currencies_are_not_one_order(browser: Browser) -> None:
+    """Said above the form."""
+    shop.product("BOOK")
+    Product.objects.filter(sku="BOOK").update(currency="JPY")
+    browser.choose(1, "BOOK")
+    browser.choose(1)
+    response = browser.send(browser.form())
 
-    assert response.status_code == 422
-    assert message in text_of(response)
-    assert f'value="{typed}"' in response.text
+    assert "Products in different currencies need separate orders." in text_of(response)
     assert not Order.objects.exists()
 
 
-def test_nothing_chosen(browser: Browser, tea: Product) -> None:
-    """An empty order is none."""
-    response = browser.send(browser.form(**{f"quantity-{tea.pk}": "0"}))
-
-    assert "Please choose at least one product." in text_of(response)
-    assert not Order.objects.exists()
-
-
-def test_what_was_sold_out_meanwhile_is_not_dropped_silently(browser: Browser, tea: Product) -> None:
-    """The page was loaded while there was some: the customer is told."""
-    form = browser.form()
+def test_what_cannot_be_ordered_is_mended_in_the_basket_first(browser: Browser) -> None:
+    """There is no checkout of an empty basket, nor of one with something that is sold out."""
+    assert browser.get("/checkout/").headers["Location"] == "/basket/"
+    browser.choose()
     Stock.objects.update(on_hand=0)
-    response = browser.send(form)
 
-    assert response.status_code == 422
-    assert "This is sold out." in text_of(response)
-
-
-def test_stock_is_shown_as_it_is(browser: Browser, tea: Product) -> None:
-    """Plenty, few, none; and nothing that is not for sale."""
-    shop.product("FEW", on_hand=3)
-    shop.product("NONE", on_hand=0)
-    shop.product("OLD")
-    Product.objects.filter(sku="OLD").update(is_active=False)
-    Stock.objects.filter(product=tea).update(on_hand=1234, reserved=34)
-    page = text_of(browser.get("/"))
-
-    assert "1,200 in stock" in page
-    assert "Only 3 left" in page
-    assert page.count("Sold out") == 1
-    assert "Old" not in page
-
-
-def test_an_empty_shop_says_so(browser: Browser) -> None:
-    """No form that cannot be sent."""
-    Product.objects.update(is_active=False)
-
-    assert "nothing for sale" in text_of(browser.get("/"))
+    assert browser.get("/checkout/").headers["Location"] == "/basket/"
 
 
 def test_the_address_of_the_last_order_is_filled_in(browser: Browser) -> None:
     """Their own last one, never another's."""
-    assert "Unter den Linden" not in browser.get("/").text
+    browser.choose()
+    assert "Unter den Linden" not in browser.get("/checkout/").text
     browser.send(browser.form())
+    browser.choose()
+    assert "Unter den Linden 1" in browser.get("/checkout/").text
 
-    assert "Unter den Linden 1" in browser.get("/").text
-    assert "Unter den Linden 1" not in browser_of("bob").get("/").text
-
-
-def test_the_number_of_queries_does_not_grow_with_the_catalogue(
-    browser: Browser, django_assert_max_num_queries: Any
-) -> None:
-    """Session, user, last address, products."""
-    for number in range(20):
-        shop.product(f"P{number}")
-    with django_assert_max_num_queries(4):
-        browser.get("/")
+    bob = browser_of("bob")
+    bob.choose()
+    assert "Unter den Linden 1" not in bob.get("/checkout/").text
 
 
 def test_the_form_is_protected_against_other_sites(browser: Browser) -> None:
     """Without the CSRF token nothing is ordered, and the page says what to do."""
     careful = Client(enforce_csrf_checks=True)
     careful.force_login(browser.customer)
-    response = careful.post("/", browser.form(token=str(uuid4())))
+    response = careful.post("/checkout/", browser.form(token=str(uuid4())))
 
     assert response.status_code == 403
     assert "load the page again" in text_of(response)

@@ -1,0 +1,102 @@
+"""The switches of one service as a form, and some settings worth trying."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from django import forms
+from django.utils.translation import gettext_lazy as _
+
+SECOND = 1000
+"""Milliseconds."""
+
+
+class Slider(forms.NumberInput):
+    """A number between two ends."""
+
+    input_type = "range"
+
+
+class FaultsForm(forms.Form):
+    """How a service misbehaves. Shares are in percent here, and from 0 to 1 in the sandbox."""
+
+    down = forms.BooleanField(
+        label=_("Down"), required=False, help_text=_("Refuses every request, before it acts.")
+    )
+    error_rate = forms.IntegerField(
+        label=_("Errors"),
+        min_value=0,
+        max_value=100,
+        widget=Slider,
+        help_text=_("Percent of requests that fail before the service acts."),
+    )
+    lost_response_rate = forms.IntegerField(
+        label=_("Lost answers"),
+        min_value=0,
+        max_value=100,
+        widget=Slider,
+        help_text=_("Percent of requests whose answer is lost after the service acted."),
+    )
+    decline_rate = forms.IntegerField(
+        label=_("Declines"),
+        min_value=0,
+        max_value=100,
+        widget=Slider,
+        help_text=_("Percent of charges (or shipments) that are refused for good."),
+    )
+    latency_ms = forms.IntegerField(
+        label=_("Latency"),
+        min_value=0,
+        max_value=10 * SECOND,
+        step_size=100,
+        widget=Slider,
+        help_text=_("Milliseconds before the service acts."),
+    )
+
+    def switches(self) -> dict[str, Any]:
+        """As the sandbox takes them."""
+        given = self.cleaned_data
+        shares = {name: given[name] / 100 for name in SHARES}
+        return {**shares, "latency_ms": given["latency_ms"], "down": given["down"]}
+
+
+SHARES = ("error_rate", "lost_response_rate", "decline_rate")
+
+
+@dataclass(frozen=True)
+class Preset:
+    """Switches under a name."""
+
+    name: str
+    label: Any
+    switches: Mapping[str, Any]
+
+
+PRESETS = (
+    Preset("well", _("All well"), {}),
+    Preset("half", _("Fails half the time"), {"error_rate": 0.5}),
+    Preset("down", _("Down"), {"down": True}),
+    Preset("slow", _("Slow"), {"latency_ms": 2 * SECOND}),
+    Preset("silent", _("Loses answers"), {"lost_response_rate": 0.5}),
+    Preset("declines", _("Declines every second"), {"decline_rate": 0.5}),
+)
+
+
+def initial(faults: Mapping[str, Any]) -> dict[str, Any]:
+    """A service's switches as the form has them."""
+    shares = {name: round(100 * faults[name]) for name in SHARES}
+    return {**shares, "latency_ms": faults["latency_ms"], "down": faults["down"]}
+
+
+def in_words(switches: Mapping[str, Any]) -> str:
+    """What is switched on, for the audit: short, and the same for a form and a preset."""
+    on = []
+    if switches.get("down"):
+        on.append("down")
+    names = zip(SHARES, ("errors", "lost answers", "declines"), strict=True)
+    on += [f"{switches[name]:.0%} {text}" for name, text in names if switches.get(name)]
+    if switches.get("latency_ms"):
+        on.append(f"{switches['latency_ms']} ms latency")
+    return ", ".join(on) or "all well"

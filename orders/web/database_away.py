@@ -1,0 +1,36 @@
+"""A page for when the database is away. It asks the database nothing itself."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+
+from django.db import InterfaceError, OperationalError
+from django.http import HttpRequest, HttpResponse
+from django.template.loader import render_to_string
+
+logger = logging.getLogger(__name__)
+
+RETRY_AFTER_SECONDS = 10
+
+
+class DatabaseAwayMiddleware:
+    """Answers 503 with a page that helps when a view cannot reach the database.
+
+    The API answers for itself, with a problem. Not covered: what other middleware asks of the database after the view.
+    """
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        """Pass the request on."""
+        return self.get_response(request)
+
+    def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
+        """Any other error is for Django."""
+        if not isinstance(error, (OperationalError, InterfaceError)):
+            return None
+        logger.error("%s %s: the database is away (%s)", request.method, request.path, error)
+        page = render_to_string("503.html")  # without the request: who is signed in, only the database knows
+        return HttpResponse(page, status=503, headers={"Retry-After": str(RETRY_AFTER_SECONDS)})

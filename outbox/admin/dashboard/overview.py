@@ -1,0 +1,102 @@
+"""How many messages are in which state, and how late the oldest is that is due."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from outbox.admin.dashboard.panels import Figure, counted, panel
+from outbox.admin.links import messages_url
+from outbox.admin.paginator import estimate
+from outbox.admin.rendering import NOTHING, duration
+from outbox.admin.states import DUE, SELECTIONS
+from outbox.conf import conf
+from outbox.models import Message
+
+COLOURS = {
+    "due": "info",
+    "later": "",
+    "waiting": "",
+    "processing": "primary",
+    "unconsumed": "warning",
+    "dead": "danger",
+}
+"""States with a figure of their own, and its colour when it is not zero."""
+LATE_AFTER = 30.0
+"""Seconds that the oldest due message may wait before its figure turns yellow; ten times as many, and it is red."""
+
+
+@panel(
+    "messages",
+    gettext_lazy("Messages by state"),
+    permission="outbox.view_message",
+    order=10,
+    template="admin/console/panels/figures.html",
+    is_wide=True,
+)
+def messages(_request: HttpRequest) -> dict[str, Any]:
+    """A figure for each state that moves, and an estimate of all."""
+    figures = [_figure_of_state(state) for state in COLOURS]
+    return {"figures": [_lag(), *figures, _all()]}
+
+
+def oldest_due() -> datetime | None:
+    """Since when the message waits that has been due longest, of those that nothing holds back.
+
+    The index of due messages begins with the priority: each priority is asked for its first.
+    """
+    firsts = (
+        _rows()
+        .filter(DUE, priority=p)
+        .order_by("next_attempt_at")
+        .values_list("next_attempt_at", flat=True)[:1]
+        for p in range(10)
+    )
+    return min((at for first in firsts for at in first), default=None)
+
+
+def late_variant(seconds: float) -> str:
+    """The colour of a wait."""
+    return "success" if seconds < LATE_AFTER else "warning" if seconds < 10 * LATE_AFTER else "danger"
+
+
+def _lag() -> Figure:
+    at = oldest_due()
+    wait = max(0.0, (timezone.now() - at).total_seconds()) if at else 0.0
+    return Figure(
+        _("Lag: oldest due"),
+        duration(wait) if at else NOTHING,
+        messages_url(state="due", age="over15min") if wait > 15 * 60 else messages_url(state="due"),
+        late_variant(wait),
+        "" if at else _("nothing is due"),
+        key="lag",
+    )
+
+
+def _figure_of_state(state: str) -> Figure:
+    name, rows = SELECTIONS[state]
+    number, text = counted(_rows().filter(rows))
+    return Figure(name, text, messages_url(state=state), COLOURS[state] if number else "", key=state)
+
+
+def _all() -> Figure:
+    number = estimate(_rows())
+    exact, text = counted(_rows(), 10_000) if number < 10_000 else (0, "")
+    return Figure(
+        _("All messages"),
+        text or f"≈ {number:,}",
+        reverse("admin:outbox_message_changelist"),
+        key="all",
+        aside="" if text and exact < 10_000 else _("estimated"),
+    )
+
+
+def _rows() -> QuerySet[Message]:
+    return Message.objects.using(conf().DATABASE).all()

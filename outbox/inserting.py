@@ -1,0 +1,102 @@
+"""Rows on their way into the table: the one function that all publishing ends in.
+
+PostgreSQL gets plain SQL: a model instance and ``bulk_create`` cost several times the INSERT itself. A few rows go as
+one ``INSERT … VALUES``, many as a ``COPY``. Other databases get Django's models.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+from uuid import UUID
+
+from outbox import inserting_models
+from outbox.database import connection, execute, fetch
+from outbox.relay.wakeup import wake_on_commit
+from outbox.rows import COLUMNS, REPLACED, NewMessage, latest
+
+ROWS_PER_STATEMENT = 1000
+COPY_FROM = 20
+"""Rows from which on a COPY is quicker than VALUES."""
+
+INSERT = f"INSERT INTO outbox_message ({', '.join(COLUMNS)}) VALUES "  # noqa: S608  (constants only)
+COPY = f"COPY outbox_message ({', '.join(COLUMNS[:-1])}) FROM STDIN"
+VALUES = "%s, %s, %s, %s::jsonb, %s::jsonb, %s, %s, %s, %s, %s, %s"
+ON_CONFLICT = f"""
+ON CONFLICT (consumer, schedule_key) WHERE schedule_key IS NOT NULL DO UPDATE
+SET waits_for = NULL, {", ".join(f"{name} = excluded.{name}" for name in REPLACED)}
+RETURNING consumer, schedule_key, id
+"""
+ON_CONFLICT_COALESCE = ON_CONFLICT.replace(
+    "excluded.next_attempt_at", "least(outbox_message.next_attempt_at, excluded.next_attempt_at)"
+)
+
+
+def insert(messages: Sequence[NewMessage]) -> list[UUID]:
+    """Write rows in one INSERT per thousand, and have the relay woken after the commit.
+
+    A message with a ``schedule_key`` replaces the one that waits unsent under the same name for the same consumer.
+
+    Returns:
+        The ids of the rows, in the order given; that of the replaced one, where one was replaced.
+    """
+    if not messages:
+        return []
+    with_sql = _has_own_sql()
+    plain = [message for message in messages if message.schedule_key is None]
+    for start in range(0, len(plain), ROWS_PER_STATEMENT):
+        (_write if with_sql else inserting_models.write)(plain[start : start + ROWS_PER_STATEMENT])
+    ids: dict[tuple[str, str | None], UUID] = {}
+    if len(plain) < len(messages):
+        named = [message for message in messages if message.schedule_key is not None]
+        ids = (_replace if with_sql else inserting_models.replace)(named)
+    if any(message.is_due for message in messages):
+        wake_on_commit()
+    return [ids.get(message.name, message.id) for message in messages]
+
+
+def _has_own_sql() -> bool:
+    return connection().vendor == "postgresql"
+
+
+def _write(rows: Sequence[NewMessage]) -> None:
+    if len(rows) >= COPY_FROM and not any(row.delay > 0 or row.next_attempt_at for row in rows):
+        _copy(rows)
+    else:
+        values, params = _values(rows)
+        execute(INSERT + values, params)
+
+
+def _copy(rows: Sequence[NewMessage]) -> None:
+    database = connection()
+    with database.cursor() as cursor, database.wrap_database_errors, cursor.copy(COPY) as copy:
+        for row in rows:
+            copy.write_row(row.values())
+
+
+def _replace(rows: Sequence[NewMessage]) -> dict[tuple[str, str | None], UUID]:
+    ids: dict[tuple[str, str | None], UUID] = {}
+    for coalesce, conflict in ((False, ON_CONFLICT), (True, ON_CONFLICT_COALESCE)):
+        if chosen := latest(row for row in rows if row.coalesce == coalesce):
+            values, params = _values(chosen)
+            ids |= {
+                (consumer, name): id_ for consumer, name, id_ in fetch(INSERT + values + conflict, params)
+            }
+    return ids
+
+
+def _values(rows: Iterable[NewMessage]) -> tuple[str, list[Any]]:
+    """The VALUES list and its parameters."""
+    lists: list[str] = []
+    params: list[Any] = []
+    for row in rows:
+        params += row.values()
+        if row.next_attempt_at is not None:
+            lists.append(f"({VALUES}, %s)")
+            params.append(row.next_attempt_at)
+        elif row.delay > 0:
+            lists.append(f"({VALUES}, statement_timestamp() + make_interval(secs => %s))")
+            params.append(float(row.delay))
+        else:
+            lists.append(f"({VALUES}, DEFAULT)")
+    return ", ".join(lists), params

@@ -1,1 +1,0 @@
-"""The platform's statements, by name. PostgreSQL's dialect."""

@@ -1,0 +1,107 @@
+"""The seam between the engine and a database: every write of it, each atomic, each under its fence.
+
+One conformance suite (``tests/conformance``) holds for all. All times are the database's.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from uuid import UUID
+
+from outbox.rows import NewMessage
+from outbox.store.records import Claim, Failure, Floors, Rescued
+
+
+class Store(ABC):
+    """See :mod:`outbox.claims` and :mod:`outbox.consumption` for what each of these means."""
+
+    # --- the relay's half -------------------------------------------------------------------------------------------
+    @abstractmethod
+    def claim(self, limit: int, by: str, lease: float, floors: Floors) -> Claim:
+        """Pending → Processing."""
+
+    @abstractmethod
+    def renew(self, ids: Sequence[UUID], lock_id: UUID, lease: float) -> int:
+        """Begin the leases anew."""
+
+    @abstractmethod
+    def settle_sent(self, ids: Sequence[UUID], lock_id: UUID, resend_after: float, cap: float) -> int:
+        """Processing → Sent. Never waits for a consumer that holds its row."""
+
+    @abstractmethod
+    def settle_failed(self, failures: Sequence[Failure], lock_id: UUID, worker: str) -> int:
+        """Processing → Pending or Failed, each with an attempt. Never waits for a consumer that holds its row."""
+
+    @abstractmethod
+    def count_refused(self, ids: Sequence[UUID], lock_id: UUID) -> int:
+        """How many are in other hands."""
+
+    @abstractmethod
+    def release(self, ids: Sequence[UUID], lock_id: UUID) -> int:
+        """Processing → Pending, the attempt refunded."""
+
+    @abstractmethod
+    def defer(self, delays: Sequence[tuple[UUID, float]], lock_id: UUID) -> int:
+        """Processing → Pending and due later, the attempt refunded."""
+
+    @abstractmethod
+    def hold(self, pairs: Sequence[tuple[UUID, UUID]], lock_id: UUID) -> int:
+        """Processing → Pending, each message waiting for a pause, where that still stands; the attempt refunded."""
+
+    @abstractmethod
+    def free(self, ids: Sequence[UUID]) -> int:
+        """Let go what waits for these, where they are over."""
+
+    @abstractmethod
+    def heal(self, limit: int) -> int:
+        """Let go what waits for something that is over or gone."""
+
+    @abstractmethod
+    def rescue(self, limit: int, max_lost: int) -> Rescued:
+        """Bring back what is past its lease."""
+
+    # --- the consumer's half ----------------------------------------------------------------------------------------
+    @abstractmethod
+    def consume(self, message_id: UUID, attempt: int) -> bool | None:
+        """Mark it consumed. Returns whether it has a key; ``None`` when nothing was changed."""
+
+    @abstractmethod
+    def take_lease(self, message_id: UUID, attempt: int, seconds: float, lock_id: UUID, worker: str) -> bool:
+        """Hold it for long work."""
+
+    @abstractmethod
+    def finish_lease(self, message_id: UUID, lock_id: UUID) -> bool | None:
+        """Mark long work as consumed. Returns as :meth:`consume`."""
+
+    @abstractmethod
+    def fail(
+        self,
+        message_id: UUID,
+        attempt: int,
+        error: str,
+        delay: float | None,
+        worker: str,
+        lock_id: UUID | None,
+    ) -> bool:
+        """Note a failed consumption: again later, or Failed."""
+
+    @abstractmethod
+    def reschedule(
+        self,
+        message_id: UUID,
+        attempt: int,
+        error: str,
+        row: NewMessage,
+        worker: str,
+        lock_id: UUID | None,
+    ) -> bool:
+        """Make it the message that a task asked for; also when this very transaction has marked it consumed."""
+
+    @abstractmethod
+    def rearm(self, message_id: UUID, delay: float, error: str, worker: str) -> bool:
+        """Make it due again, consumed or not."""
+
+    @abstractmethod
+    def call_off(self, message_id: UUID, reason: str) -> bool | None:
+        """Close it. Returns as :meth:`consume`."""

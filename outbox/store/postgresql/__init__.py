@@ -1,0 +1,135 @@
+"""PostgreSQL: each write is one statement."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from uuid import UUID, uuid4
+
+from django.db import IntegrityError
+
+from outbox.database import execute, fetch
+from outbox.rows import NewMessage
+from outbox.store.base import Store
+from outbox.store.postgresql.claiming import (
+    CLAIM,
+    COUNT_REFUSED,
+    DEFER,
+    HOLD,
+    RELEASE,
+    RENEW,
+    SETTLE_FAILED,
+    SETTLE_SENT,
+)
+from outbox.store.postgresql.consuming import (
+    CALL_OFF,
+    CONSUME,
+    FAIL,
+    FINISH_LEASE,
+    NOTE_ATTEMPT,
+    REARM,
+    RESCHEDULE,
+    TAKE_LEASE,
+)
+from outbox.store.postgresql.rescuing import FREE, HEAL, RESCUE
+from outbox.store.records import FROM_THE_START, LOST, Claim, Claimed, Failure, Floors, Rescued
+
+HEADER = 3
+"""Columns of a claim's first row, which tells of the claim itself."""
+
+
+class PostgreSQL(Store):
+    """The statements are in the modules beside this one."""
+
+    def claim(self, limit: int, by: str, lease: float, floors: Floors) -> Claim:
+        lock_id = uuid4()
+        places = [floors.get(str(priority), FROM_THE_START) for priority in range(10)]
+        params = [[at for at, _ in places], [id_ for _, id_ in places], limit, limit, lock_id, by, lease]
+        try:
+            (found, parked, last, *_), *rows = fetch(CLAIM, params)
+        except (
+            IntegrityError
+        ):  # two relays saw two heads of one key: whoever looks again sees which one was taken
+            (found, parked, last, *_), *rows = fetch(CLAIM, params)
+        messages = [Claimed(*row[HEADER:]) for row in rows]
+        more = found >= limit and bool(messages or parked)
+        return Claim(lock_id, messages, more, json.loads(last) if last else {})
+
+    def renew(self, ids: Sequence[UUID], lock_id: UUID, lease: float) -> int:
+        return execute(RENEW, [lease, list(ids), lock_id])
+
+    def settle_sent(self, ids: Sequence[UUID], lock_id: UUID, resend_after: float, cap: float) -> int:
+        return execute(SETTLE_SENT, [resend_after, cap, list(ids), lock_id])
+
+    def settle_failed(self, failures: Sequence[Failure], lock_id: UUID, worker: str) -> int:
+        ids, errors, delays = (list(column) for column in zip(*failures, strict=True))
+        return execute(SETTLE_FAILED, [ids, errors, delays, ids, lock_id, worker])
+
+    def count_refused(self, ids: Sequence[UUID], lock_id: UUID) -> int:
+        return int(fetch(COUNT_REFUSED, [list(ids), lock_id])[0][0])
+
+    def release(self, ids: Sequence[UUID], lock_id: UUID) -> int:
+        return execute(RELEASE, [list(ids), lock_id])
+
+    def defer(self, delays: Sequence[tuple[UUID, float]], lock_id: UUID) -> int:
+        ids, seconds = (list(column) for column in zip(*delays, strict=True))
+        return execute(DEFER, [ids, seconds, lock_id])
+
+    def hold(self, pairs: Sequence[tuple[UUID, UUID]], lock_id: UUID) -> int:
+        ids, pauses = (list(column) for column in zip(*pairs, strict=True))
+        return execute(HOLD, [ids, pauses, lock_id])
+
+    def free(self, ids: Sequence[UUID]) -> int:
+        return execute(FREE, [list(ids)])
+
+    def heal(self, limit: int) -> int:
+        return execute(HEAL, [limit])
+
+    def rescue(self, limit: int, max_lost: int) -> Rescued:
+        return Rescued(*fetch(RESCUE, [max_lost, limit, LOST])[0])
+
+    def consume(self, message_id: UUID, attempt: int) -> bool | None:
+        return _only(fetch(CONSUME, [message_id, attempt]))
+
+    def take_lease(self, message_id: UUID, attempt: int, seconds: float, lock_id: UUID, worker: str) -> bool:
+        return execute(TAKE_LEASE, [lock_id, worker, seconds, message_id, attempt]) == 1
+
+    def finish_lease(self, message_id: UUID, lock_id: UUID) -> bool | None:
+        return _only(fetch(FINISH_LEASE, [message_id, lock_id]))
+
+    def fail(
+        self,
+        message_id: UUID,
+        attempt: int,
+        error: str,
+        delay: float | None,
+        worker: str,
+        lock_id: UUID | None,
+    ) -> bool:
+        return execute(FAIL, [delay, delay, error, message_id, attempt, lock_id, worker]) == 1
+
+    def reschedule(
+        self,
+        message_id: UUID,
+        attempt: int,
+        error: str,
+        row: NewMessage,
+        worker: str,
+        lock_id: UUID | None,
+    ) -> bool:
+        becomes = [row.type, row.consumer, row.payload, row.headers, row.queue, row.priority]
+        params = [*becomes, row.next_attempt_at, row.delay, error, message_id, attempt, lock_id, worker]
+        return execute(RESCHEDULE, params) == 1
+
+    def rearm(self, message_id: UUID, delay: float, error: str, worker: str) -> bool:
+        rows = fetch(REARM, [delay, error, message_id])
+        if rows and error:
+            execute(NOTE_ATTEMPT, [message_id, rows[0][0], error, worker])
+        return bool(rows)
+
+    def call_off(self, message_id: UUID, reason: str) -> bool | None:
+        return _only(fetch(CALL_OFF, [reason, message_id]))
+
+
+def _only(rows: list[tuple[bool]]) -> bool | None:
+    return rows[0][0] if rows else None

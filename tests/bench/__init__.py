@@ -1,0 +1,1 @@
+"""The benchmarks: each measures ours and a comparison in the same run, alternating. ``script/bench --list``."""

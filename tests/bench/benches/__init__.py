@@ -1,0 +1,1 @@
+"""One file a benchmark: a function ``run(lab, sizes) -> Result``."""

@@ -1,0 +1,1 @@
+"""What the rival's project publishes."""
