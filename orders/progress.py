@@ -94,9 +94,8 @@ def progress_of(order: Order) -> Progress:
         for step in fulfilment.steps
         if saga.history_pruned_at is None
     ]
-    pivot_done = any(
-        s.state == StepState.DONE for s, d in zip(steps, fulfilment.steps, strict=True) if d.pivot
-    )
+    pivots = {step.name for step in fulfilment.steps if step.pivot}
+    pivot_done = any(step.state == StepState.DONE and step.name in pivots for step in steps)
     return Progress(
         steps=steps,
         cancel_requested=saga.cancel_requested,

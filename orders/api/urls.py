@@ -11,7 +11,7 @@ from django.views.decorators.csrf import csrf_exempt
 from ninja import NinjaAPI, Swagger
 from ninja.openapi.schema import OpenAPISchema
 
-from orders.api import problems
+from orders.api import operating, problems
 from orders.api.auth import ApiKeyAuth, SessionAuth
 from orders.api.operations import router
 
@@ -60,4 +60,5 @@ api = ShopApi(
     docs=DocsPage({"validatorUrl": None}),
 )
 api.add_router("", router)
+api.add_router("", operating.router)
 problems.install(api)

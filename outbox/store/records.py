@@ -33,7 +33,7 @@ class Claimed(NamedTuple):
     """Attempts since it was published or redriven: what retry policies count."""
     key: str = ""
     waited: bool = False
-    """Whether it became due after it was published: scheduled, tried before, or put off."""
+    """Whether a rate limit has put it off before: it has a place in the line."""
 
 
 @dataclass(frozen=True)

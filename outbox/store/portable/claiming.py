@@ -37,7 +37,8 @@ class Claiming(Store):
                 locked_until=later(lease),
             )
             taken = {row.id: row for row in rows().filter(id__in=heads, lock_id=lock_id)}
-        messages = [_claimed(taken[id_]) for id_ in heads if id_ in taken]
+        put_off = {row.id for row in due if row.locked_by == PUT_OFF}
+        messages = [_claimed(taken[id_], put_off) for id_ in heads if id_ in taken]
         return Claim(lock_id, messages, more=len(due) >= limit and bool(messages or any(behind.values())))
 
     def renew(self, ids: Sequence[UUID], lock_id: UUID, lease: float) -> int:
@@ -154,7 +155,7 @@ def _ahead(row: Message) -> UUID | None:
     return found or lane.filter(earlier).order_by("-occurred_at", "-id").values_list("id", flat=True).first()
 
 
-def _claimed(row: Message) -> Claimed:
+def _claimed(row: Message, put_off: set[UUID]) -> Claimed:
     return Claimed(
         row.id,
         row.type,
@@ -167,5 +168,5 @@ def _claimed(row: Message) -> Claimed:
         row.correlation_id,
         row.attempts - row.redriven_after,
         row.key,
-        row.next_attempt_at > row.occurred_at,
+        row.id in put_off,
     )

@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 
 from django.db import IntegrityError
 
-from outbox.database import execute, fetch
+from outbox.database import connection, execute, fetch
 from outbox.rows import NewMessage
 from outbox.store.base import Store
 from outbox.store.postgresql.claiming import (
@@ -44,7 +44,8 @@ class PostgreSQL(Store):
     def claim(self, limit: int, by: str, lease: float, floors: Floors) -> Claim:
         lock_id = uuid4()
         places = [floors.get(str(priority), FROM_THE_START) for priority in range(10)]
-        params = [[at for at, _ in places], [id_ for _, id_ in places], limit, limit, lock_id, by, lease]
+        params = [[at for at, _ in places], [id_ for _, id_ in places], limit, limit]
+        params += [lock_id, by, lease, _is_alone()]
         try:
             (found, parked, last, *_), *rows = fetch(CLAIM, params)
         except (
@@ -59,7 +60,7 @@ class PostgreSQL(Store):
         return execute(RENEW, [lease, list(ids), lock_id])
 
     def settle_sent(self, ids: Sequence[UUID], lock_id: UUID, resend_after: float, cap: float) -> int:
-        return execute(SETTLE_SENT, [resend_after, cap, list(ids), lock_id])
+        return execute(SETTLE_SENT, [resend_after, cap, list(ids), lock_id, _is_alone()])
 
     def settle_failed(self, failures: Sequence[Failure], lock_id: UUID, worker: str) -> int:
         ids, errors, delays = (list(column) for column in zip(*failures, strict=True))
@@ -92,7 +93,7 @@ class PostgreSQL(Store):
         return _only(fetch(CONSUME, [message_id, attempt]))
 
     def take_lease(self, message_id: UUID, attempt: int, seconds: float, lock_id: UUID, worker: str) -> bool:
-        return execute(TAKE_LEASE, [lock_id, worker, seconds, message_id, attempt]) == 1
+        return execute(TAKE_LEASE, [lock_id, worker, seconds, message_id, attempt, _is_alone()]) == 1
 
     def finish_lease(self, message_id: UUID, lock_id: UUID) -> bool | None:
         return _only(fetch(FINISH_LEASE, [message_id, lock_id]))
@@ -129,6 +130,11 @@ class PostgreSQL(Store):
 
     def call_off(self, message_id: UUID, reason: str) -> bool | None:
         return _only(fetch(CALL_OFF, [reason, message_id]))
+
+
+def _is_alone() -> bool:
+    """Whether a statement is a transaction of its own."""
+    return not connection().in_atomic_block
 
 
 def _only(rows: list[tuple[bool]]) -> bool | None:

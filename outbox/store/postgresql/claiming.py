@@ -4,11 +4,18 @@ from __future__ import annotations
 
 from outbox.store.records import PUT_OFF
 
-CLAIM = """
+IN_MEMORY = "(SELECT CASE WHEN %s THEN set_config('synchronous_commit', 'off', true) END) IS DISTINCT FROM ''"
+"""Makes this statement's commit not wait for the disk, where the statement is a transaction of its own.
+
+For writes that may be lost with the server: they only say who is at work, and what is lost is done again. What others
+must never see undone (a publish, a consumption) waits for the disk.
+"""
+
+CLAIM = f"""
 WITH due AS MATERIALIZED (
     SELECT due.* FROM unnest(%s::timestamptz[], %s::uuid[]) WITH ORDINALITY AS floor(at, id, place)
     CROSS JOIN LATERAL (
-        SELECT id, consumer, key, occurred_at, priority, next_attempt_at FROM outbox_message
+        SELECT id, consumer, key, occurred_at, priority, next_attempt_at, locked_by FROM outbox_message
         WHERE status = 'pending' AND waits_for IS NULL AND priority = floor.place - 1
           AND next_attempt_at <= now() AND (next_attempt_at, id) > (floor.at, floor.id)
         ORDER BY next_attempt_at, id
@@ -43,10 +50,10 @@ WITH due AS MATERIALIZED (
     SET status = 'processing', attempts = m.attempts + 1, schedule_key = NULL, lock_id = %s, locked_by = %s,
         locked_until = now() + make_interval(secs => %s)
     FROM due
-    WHERE m.id = due.id AND (SELECT count(*) FROM parked) >= 0  -- first of all
+    WHERE m.id = due.id AND {IN_MEMORY} AND (SELECT count(*) FROM parked) >= 0  -- first of all
       AND due.id NOT IN (SELECT id FROM behind WHERE ahead IS NOT NULL)
     RETURNING m.id, m.type, m.consumer, m.payload, m.headers, m.queue, m.priority, m.attempts,
-        m.correlation_id, m.attempts - m.redriven_after, m.key, m.next_attempt_at > m.occurred_at
+        m.correlation_id, m.attempts - m.redriven_after, m.key, due.locked_by = '{PUT_OFF}'
 )
 SELECT (SELECT count(*) FROM due), (SELECT count(*) FROM parked), (
     SELECT jsonb_object_agg(priority, jsonb_build_array(next_attempt_at, id)) FROM (
@@ -55,7 +62,7 @@ SELECT (SELECT count(*) FROM due), (SELECT count(*) FROM parked), (
     ) AS last
 ), NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
 UNION ALL SELECT NULL, NULL, NULL, claimed.* FROM claimed
-"""
+"""  # noqa: S608  (constants only)
 """Pending → Processing, the queue technique of ``SKIP LOCKED``: two relays never wait for each other.
 
 A keyed message that is not the first of its key is not taken: it begins to wait for the one ahead of it, which takes
@@ -69,16 +76,16 @@ UPDATE outbox_message SET locked_until = now() + make_interval(secs => %s)
 WHERE id = ANY(%s) AND lock_id = %s AND status = 'processing'
 """
 
-SETTLE_SENT = """
+SETTLE_SENT = f"""
 UPDATE outbox_message
 SET status = 'sent', sent_at = now(), lock_id = NULL,
     locked_until = now() + make_interval(secs => least(%s * 2.0 ^ least(resends, 20), %s))
 WHERE id IN (
     SELECT id FROM outbox_message
-    WHERE id = ANY(%s) AND lock_id = %s AND status = 'processing'
+    WHERE id = ANY(%s) AND lock_id = %s AND status = 'processing' AND {IN_MEMORY}
     FOR UPDATE SKIP LOCKED  -- a consumer that was quicker holds its row: it settles by itself
 )
-"""
+"""  # noqa: S608  (constants only)
 
 SETTLE_FAILED = """
 WITH given AS (

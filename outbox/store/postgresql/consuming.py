@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from outbox.store.postgresql.claiming import IN_MEMORY
+
 CONSUME = """
 UPDATE outbox_message
 SET consumed_at = now(), status = 'sent', sent_at = coalesce(sent_at, now()), lock_id = NULL, locked_until = NULL
@@ -10,13 +12,13 @@ WHERE id = %s AND attempts = %s AND consumed_at IS NULL AND started_at IS NULL
 RETURNING key <> ''
 """
 
-TAKE_LEASE = """
+TAKE_LEASE = f"""
 UPDATE outbox_message
 SET started_at = now(), status = 'sent', sent_at = coalesce(sent_at, now()),
     lock_id = %s, locked_by = %s, locked_until = now() + make_interval(secs => %s)
 WHERE id = %s AND attempts = %s AND consumed_at IS NULL AND started_at IS NULL
-  AND status IN ('processing', 'sent')
-"""
+  AND status IN ('processing', 'sent') AND {IN_MEMORY}
+"""  # noqa: S608  (constants only)
 
 FINISH_LEASE = """
 UPDATE outbox_message

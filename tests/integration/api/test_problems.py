@@ -105,6 +105,9 @@ def test_the_description_is_openapi_3_1_and_knows_problems() -> None:
         "/api/orders",
         "/api/orders/{order_id}",
         "/api/orders/{order_id}/cancellation",
+        "/api/sagas",
+        "/api/sagas/{saga_id}",
+        "/api/sagas/{saga_id}/{verb}",
     }
 
 
