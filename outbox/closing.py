@@ -22,7 +22,7 @@ from django.db.models.functions import Now
 from outbox.capture import row_id
 from outbox.claims import Claim, Claimed, free
 from outbox.conf import conf
-from outbox.database import atomic, fetch
+from outbox.database import atomic
 from outbox.models import Message, Status
 from outbox.outcomes import keeps_results_here
 from outbox.relay.wakeup import wake_on_commit
@@ -56,11 +56,10 @@ def close_expired(claim: Claim) -> set[UUID]:
     candidates = [message for message in claim.messages if '"expires": "' in message.headers]
     if not candidates:
         return set()
-    now = fetch("SELECT now()")[0][0]
+    messages = Message.objects.using(conf().DATABASE)
+    now = messages.filter(id=candidates[0].id).values_list(Now(), flat=True).get()
     expired = [message.id for message in candidates if _has_expired(message, now)]
-    held = Message.objects.using(conf().DATABASE).filter(
-        id__in=expired, lock_id=claim.lock_id, status=Status.PROCESSING
-    )
+    held = messages.filter(id__in=expired, lock_id=claim.lock_id, status=Status.PROCESSING)
     with atomic():
         return {message.id for message in _close(held.select_for_update(), "Expired before it was sent.")}
 

@@ -37,7 +37,7 @@ from outbox.events import event_class
 HIDDEN = "•••"
 SHORTEST = 3
 """Characters of a value that is looked for in texts: shorter ones would be found everywhere."""
-EMAIL = re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+")
+EMAIL = re.compile(r"[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,8}")
 REPRESENTATIONS = ("argsrepr", "kwargsrepr")
 """Headers of Celery that repeat the arguments as texts."""
 
@@ -84,7 +84,7 @@ class Mask:
         """A text without the personal values of the message, and without anybody's e-mail address."""
         for value in self.values:
             text = text.replace(value, HIDDEN)
-        return EMAIL.sub(HIDDEN, text)
+        return EMAIL.sub(HIDDEN, text) if "@" in text else text
 
     def representation(self, text: str) -> str:
         """A value as JSON or as Python writes it; hidden as a whole where it is neither."""

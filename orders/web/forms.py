@@ -77,7 +77,7 @@ class CheckoutForm(forms.Form):
         error_messages={"required": _("This form is too old."), "invalid": _("This form is too old.")},
     )
     seen = forms.CharField(widget=forms.HiddenInput, max_length=64, required=False)
-    recipient = delivery_field("recipient", _("Name"), "name")
+    recipient = delivery_field("recipient", _("Full name"), "name")
     address = delivery_field("address", _("Street and number"), "street-address")
     postcode = delivery_field("postcode", _("Postcode"), "postal-code")
     city = delivery_field("city", _("Town"), "address-level2")

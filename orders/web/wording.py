@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from django.utils.functional import Promise
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_lazy, pgettext_lazy
 
 from orders.models import Order
 from orders.progress import Progress, StepProgress, StepState, reason_of
@@ -64,7 +64,7 @@ STATUS = {
     Status.PAID: Told(gettext_lazy("Paid, being shipped"), "busy"),
     Status.SHIPPED: Told(gettext_lazy("Shipped"), "good"),
     Status.CANCELLING: Told(gettext_lazy("Being cancelled"), "late"),
-    Status.CANCELLED: Told(gettext_lazy("Cancelled"), "bad"),
+    Status.CANCELLED: Told(pgettext_lazy("order", "Cancelled"), "bad"),
     Status.NEEDS_ATTENTION: Told(gettext_lazy("We are looking into it"), "late"),
 }
 
@@ -83,7 +83,7 @@ GROUPS = {
         (Status.PLACED, Status.RESERVED, Status.PAID, Status.CANCELLING, Status.NEEDS_ATTENTION),
     ),
     "shipped": Group(gettext_lazy("Shipped"), (Status.SHIPPED,)),
-    "cancelled": Group(gettext_lazy("Cancelled"), (Status.CANCELLED,)),
+    "cancelled": Group(pgettext_lazy("order", "Cancelled"), (Status.CANCELLED,)),
 }
 
 HEADLINES: dict[str, tuple[Text, Text]] = {

@@ -45,6 +45,7 @@ class ConsoleList(ChangeList):
     page: keyset.Page | None = None
     result_list: Any
     result_count: int
+    full_result_count: Any
 
     def get_queryset(self, request: HttpRequest, exclude_parameters: Any = None) -> QuerySet[Any]:
         """The rows as filtered, prepared by the admin."""

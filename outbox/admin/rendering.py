@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from django.template.loader import render_to_string
@@ -25,6 +26,7 @@ class Section(NamedTuple):
     content: SafeString
 
 
+@lru_cache(maxsize=1024)  # lists show the same few of them on every row
 def label(text: str, variant: str = "", *, title: str = "") -> SafeString:
     """A coloured word. Variants: ``info``, ``primary``, ``success``, ``warning``, ``danger``, or none."""
     context = {"text": text, "variant": variant, "label_title": title, "size": "md"}

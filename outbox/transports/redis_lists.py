@@ -46,9 +46,10 @@ def push(channel: Any, envelopes: Iterable[Envelope]) -> None:
     """
     lists: dict[str, list[bytes]] = defaultdict(list)
     for envelope in envelopes:
-        priority = min(max(int(envelope.options.get("priority") or 0), channel.min_priority), channel.max_priority)
-        key = channel._q_for_pri(envelope.options["routing_key"], priority)
-        lists[key].append(_message(envelope, priority))
+        options = envelope.options
+        priority = options.get("priority") or channel.default_priority
+        level = min(max(int(priority), channel.min_priority), channel.max_priority)
+        lists[channel._q_for_pri(options["routing_key"], level)].append(_message(envelope, priority))
     try:
         with channel.conn_or_acquire() as client, client.pipeline(transaction=False) as pipeline:
             for key, messages in lists.items():

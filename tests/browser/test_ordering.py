@@ -17,7 +17,7 @@ ORDER = re.compile("/orders/[0-9a-f-]{36}")
 
 def fill_in(page: Page, card: str = "Test card that pays") -> None:
     """The checkout's form."""
-    page.get_by_label("Name", exact=True).fill("Ada Example")
+    page.get_by_label("Full name").fill("Ada Example")
     page.get_by_label("Street and number").fill("Unter den Linden 1")
     page.get_by_label("Postcode").fill("10117")
     page.get_by_label("Town").fill("Berlin")
@@ -135,7 +135,7 @@ def test_by_keyboard_alone(reader: Reader, tea_shop: Shop) -> None:
     tab_to(page, "Go to checkout")
     page.keyboard.press("Enter")
     sign_in(page, tea_shop, "ada", path=None)
-    tab_to(page, "Name")
+    tab_to(page, "Full name")
     for text in ("Ada Example", "Unter den Linden 1", "10117", "Berlin"):
         page.keyboard.type(text)
         page.keyboard.press("Tab")

@@ -154,9 +154,12 @@ def give_reason(page: Page, button: str) -> None:
 
 def shoot(page: Page, name: str) -> None:
     """A picture for the docs, light and dark, where SCREENSHOTS names a directory."""
-    if directory := os.environ.get("SCREENSHOTS"):
-        for scheme in ("light", "dark"):
-            page.emulate_media(color_scheme=scheme)
-            page.reload()
-            page.screenshot(path=Path(directory) / f"{name}-{scheme}.png")
-        page.emulate_media(color_scheme="light")
+    directory, before = os.environ.get("SCREENSHOTS"), page.viewport_size
+    if not directory or before is None:
+        return
+    page.set_viewport_size({"width": before["width"], "height": 1200})
+    for scheme in ("dark", "light"):
+        page.emulate_media(color_scheme=scheme)
+        page.reload()
+        page.screenshot(path=Path(directory) / f"{name}-{scheme}.png")
+    page.set_viewport_size(before)

@@ -107,7 +107,9 @@ class Proxy:
     async def _open(self) -> None:
         self._flowing.set()
         if self._listener is None:
-            self._listener = await asyncio.start_server(self._serve, "127.0.0.1", self.port, reuse_address=True)
+            self._listener = await asyncio.start_server(
+                self._serve, "127.0.0.1", self.port, reuse_address=True
+            )
             self.port = self._listener.sockets[0].getsockname()[1]
 
     async def _hang(self) -> None:

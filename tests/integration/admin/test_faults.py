@@ -11,6 +11,7 @@ from django.test import Client
 from orders.sandbox.client import SandboxClient
 from orders.sandbox.testing import SandboxServer
 from tests.integration.admin.making import entries
+from tests.integration.admin.test_console import INLINE_SCRIPT
 
 PAGE = "/admin/orders/faultswitch/"
 SWITCH = f"{PAGE}payment/switch/"
@@ -122,3 +123,11 @@ def test_the_audit_leads_back(as_, superuser, sandbox):
 def test_an_unknown_service_is_not_found(as_, superuser, sandbox: SandboxClient, tmp_path: Path):
     """404, nothing else."""
     assert as_(superuser).post(f"{PAGE}weather/switch/", {"preset": "down"}).status_code == 404
+
+
+def test_works_under_the_policy(as_, superuser, sandbox):
+    """No inline script, and nothing to add by hand."""
+    page = as_(superuser).get(PAGE)
+    assert page.status_code == 200
+    assert not INLINE_SCRIPT.findall(page.content.decode())
+    assert as_(superuser).get(f"{PAGE}add/").status_code in (302, 403)

@@ -32,8 +32,8 @@ def marked(app: str) -> Iterator[str]:
     for path in (ROOT / app).rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Call) and getattr(node.func, "id", "") in MARKS and node.args:
-                if isinstance(node.args[0], ast.Constant) and isinstance(node.args[0].value, str):
-                    yield node.args[0].value
+                first = node.args[0]
+                yield from [str(first.value)] if isinstance(first, ast.Constant) else []
     for path in (ROOT / app).rglob("*.html"):
         yield from (text for text in IN_TEMPLATE.findall(path.read_text()) if text)
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import signal
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import httpx
 import pytest
@@ -21,8 +22,16 @@ from tests.harness.waiting import wait_until
 PROMPT = 3.0
 """Seconds that a busy machine may take for what needs no time."""
 RUNNING = "The relay is running."
+CONSUMER = "orders.count_daily_sales"
+"""Any task that the process knows. Nobody consumes here what is sent."""
 
 pytestmark = pytest.mark.postgresql
+
+
+@pytest.fixture
+def publish(messages) -> Callable[[int], object]:
+    """Commits so many messages."""
+    return lambda count: messages(count, CONSUMER)
 
 
 @pytest.fixture
@@ -40,10 +49,10 @@ def database_proxy(platform: Platform) -> Iterator[Proxy]:
 
 
 @pytest.fixture
-def relay(platform: Platform, broker_proxy: Proxy, messages) -> Process:
+def relay(platform: Platform, broker_proxy: Proxy, publish: Callable[[int], object]) -> Process:
     """A relay that speaks to its broker through the proxy, and has done so already."""
     process = platform.manage("relay", BROKER_URL=broker_proxy.url).wait_for(RUNNING)
-    messages(1)
+    publish(1)
     wait_until(lambda: states() == {Status.SENT: 1}, "the relay to send")
     return process
 
@@ -65,10 +74,12 @@ def seconds_to_end(process: Process) -> float:
     return time.monotonic() - began
 
 
-def test_a_relay_ends_though_the_broker_hangs(relay: Process, broker_proxy: Proxy, messages) -> None:
+def test_a_relay_ends_though_the_broker_hangs(
+    relay: Process, broker_proxy: Proxy, publish: Callable[[int], object]
+) -> None:
     """SIGTERM is obeyed within seconds, and what it held is free at once, no attempt spent."""
     broker_proxy.hang()
-    messages(50)
+    publish(50)
     wait_until(lambda: states()[Status.PROCESSING] == 50, "the relay to claim")
     assert seconds_to_end(relay) < STOP_GRACE + PROMPT
     assert set(Message.objects.exclude(status=Status.SENT).values_list("status", "attempts")) == {
@@ -76,10 +87,12 @@ def test_a_relay_ends_though_the_broker_hangs(relay: Process, broker_proxy: Prox
     }
 
 
-def test_a_second_signal_ends_it_at_once(relay: Process, broker_proxy: Proxy, messages) -> None:
+def test_a_second_signal_ends_it_at_once(
+    relay: Process, broker_proxy: Proxy, publish: Callable[[int], object]
+) -> None:
     """Whoever is in a hurry waits for nothing; the lease brings back what it held."""
     broker_proxy.hang()
-    messages(50)
+    publish(50)
     wait_until(lambda: states()[Status.PROCESSING] == 50, "the relay to claim")
     began = time.monotonic()
 
@@ -88,17 +101,17 @@ def test_a_second_signal_ends_it_at_once(relay: Process, broker_proxy: Proxy, me
         return relay.popen.poll() is not None
 
     wait_until(has_ended, "the relay to end")
-    assert relay.popen.returncode == 128 + 15
+    assert relay.popen.returncode in (128 + signal.SIGTERM, -signal.SIGTERM)  # a third one may come as it ends
     assert time.monotonic() - began < PROMPT
 
 
 def test_a_stop_finishes_the_batch_in_hand_and_gives_the_rest_back(
-    relay: Process, broker_proxy: Proxy, broker: Redis, messages
+    relay: Process, broker_proxy: Proxy, broker: Redis, publish: Callable[[int], object]
 ) -> None:
     """What is on its way to the broker is sent and settled; what is claimed beyond it is free for others."""
     broker_proxy.delay = 0.3  # for each piece: time for the signal to come in the middle
     broker.flushall()
-    messages(5000)
+    publish(5000)
     wait_until(lambda: states()[Status.PROCESSING] >= 1000, "the relay to claim")
     assert seconds_to_end(relay) < STOP_GRACE + PROMPT
     found = states()
@@ -115,10 +128,12 @@ def test_an_idle_relay_ends_at_once(relay: Process) -> None:
     assert seconds_to_end(relay) < PROMPT
 
 
-def test_a_broker_that_comes_back_is_used_again(relay: Process, broker_proxy: Proxy, messages) -> None:
+def test_a_broker_that_comes_back_is_used_again(
+    relay: Process, broker_proxy: Proxy, publish: Callable[[int], object]
+) -> None:
     """By itself: nobody restarts anything."""
     broker_proxy.refuse()
-    messages(50)
+    publish(50)
     relay.wait_for("The broker is away")
     broker_proxy.heal()
     wait_until(lambda: states() == {Status.SENT: 51}, "the relay to send what has waited")
@@ -126,10 +141,10 @@ def test_a_broker_that_comes_back_is_used_again(relay: Process, broker_proxy: Pr
 
 @pytest.mark.parametrize("outage", ["cut", "refuse"])
 def test_a_database_that_is_away_is_waited_for(
-    platform: Platform, database_proxy: Proxy, broker: Redis, messages, outage: str
+    platform: Platform, database_proxy: Proxy, broker: Redis, publish: Callable[[int], object], outage: str
 ) -> None:
     """In the middle of a drain, again and again: everything is sent in the end, and the relay still runs."""
-    messages(5000)
+    publish(5000)
     relay = platform.manage("relay", DATABASE_URL=database_proxy.url, BROKER_URL=servers.SERVERS.broker_url)
     for share in (1, 2, 3):
         wait_until(lambda share=share: states()[Status.SENT] >= share * 1000, f"{share * 1000} to be sent")
@@ -141,13 +156,15 @@ def test_a_database_that_is_away_is_waited_for(
     assert seconds_to_end(relay) < PROMPT
 
 
-def test_a_database_server_that_crashes_is_waited_for(relay: Process, broker: Redis, messages) -> None:
+def test_a_database_server_that_crashes_is_waited_for(
+    relay: Process, broker: Redis, publish: Callable[[int], object]
+) -> None:
     """An immediate stop with recovery: what was committed is sent, and a later publish is, too."""
-    messages(3000)
+    publish(3000)
     connections.close_all()
     servers.SERVERS.postgres.restart(mode="immediate")
     wait_until(lambda: states() == {Status.SENT: 3001}, "the relay to send what was committed", timeout=60)
-    messages(1)
+    publish(1)
     wait_until(lambda: states() == {Status.SENT: 3002}, "the relay to send what was committed later")
     assert "The database is away" in relay.output
 

@@ -128,7 +128,7 @@ class Command(BaseCommand):
 
 def _add_filter(parser: ArgumentParser) -> None:
     parser.add_argument("--definition", default="", metavar="NAME", help="of this definition")
-    parser.add_argument("--status", default="", choices=["", *Saga.Status.values], help="in this status")
+    parser.add_argument("--status", default="", choices=Saga.Status.values, help="in this status")
     parser.add_argument(
         "--at-step", default="", metavar="STEP", help="that stopped at this step, or are at it"
     )
@@ -141,9 +141,7 @@ def _add_operation(parser: ArgumentParser, verb: str) -> None:
     parser.add_argument("saga", nargs="?", help="its id or its key; or choose many with the filters")
     _add_filter(parser)
     parser.add_argument("--reason", required=True, help="why: kept in the history")
-    parser.add_argument(
-        "--actor", default=f"{getpass.getuser()} (command line)", help="who: kept in the history"
-    )
+    parser.add_argument("--actor", default=_who(), help="who: kept in the history")
     parser.add_argument("--dry-run", action="store_true", help="only say how many sagas it would be")
     if verb in TAKE_STEP:
         parser.add_argument("--step", required=verb in NEED_STEP, default="", help="the step that is meant")
@@ -153,6 +151,14 @@ def _add_operation(parser: ArgumentParser, verb: str) -> None:
         )
     if verb in ("pause", "unpause"):
         parser.add_argument("--all", action="store_true", help="the whole --definition, also sagas to come")
+
+
+def _who() -> str:
+    """Who is at the terminal; a container may have no name for its user."""
+    try:
+        return f"{getpass.getuser()} (command line)"
+    except (KeyError, OSError):
+        return "command line"
 
 
 def _json(text: str) -> Any:
