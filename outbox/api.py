@@ -23,6 +23,7 @@ from outbox.inbox import once, receive
 from outbox.models import Attempt, Message, Status
 from outbox.prune import Prunable, prune_also
 from outbox.publish import publish, publish_all, send_command
+from outbox.redaction import Personal
 from outbox.redrive import discard, redrive, send_now
 from outbox.scheduling import cancel_scheduled
 from outbox.subscriptions import subscribe
@@ -40,6 +41,7 @@ __all__ = [
     "NoSubscriber",
     "OutboxError",
     "PermanentError",
+    "Personal",
     "Prunable",
     "PublishOutsideTransaction",
     "RetryPolicy",

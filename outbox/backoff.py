@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 import random
 from dataclasses import dataclass
 
 from outbox.conf import conf
+from outbox.wording import describe
+
+logger = logging.getLogger(__name__)
+
+LONGEST_WAIT = 10 * 365 * 24 * 3600.0
+"""Seconds: more is a mistake."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +52,24 @@ def default_policy() -> RetryPolicy:
     """The policy of messages whose consumer sets none: from ``settings.OUTBOX``."""
     options = conf()
     return RetryPolicy(options.MAX_ATTEMPTS, initial=options.BACKOFF_INITIAL, cap=options.BACKOFF_CAP)
+
+
+def next_delay(policy: RetryPolicy, attempt: int) -> tuple[float | None, str]:
+    """Seconds from attempt number ``attempt``, which failed, to the next one; ``None`` when it was the last.
+
+    A policy is anybody's code: one that raises, or answers with no number of seconds that can be waited, ends the
+    message. The second value says so, to be kept with the error; else it is empty.
+    """
+    try:
+        if policy.exhausted(attempt):
+            return None, ""
+        seconds = float(policy.delay(attempt))
+    except Exception as broken:
+        logger.exception("A retry policy is broken: %r", policy)
+        return None, f" (and its retry policy raised {describe(broken)})"
+    if 0 <= seconds <= LONGEST_WAIT:
+        return seconds, ""
+    return None, f" (and its retry policy answered {seconds} s, which nobody can wait)"
 
 
 FOREVER = RetryPolicy(max_attempts=None)

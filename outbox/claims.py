@@ -101,12 +101,17 @@ def hold(claim: Claim, paused: Mapping[UUID, Sequence[UUID]]) -> int:
     Args:
         claim: which holds them.
         paused: message ids by the id of the pause. Those of a pause that was lifted meanwhile are released.
+
+    Returns:
+        How many wait now.
     """
     pairs = [(id_, pause) for pause, ids in paused.items() for id_ in ids]
     if not pairs:
         return 0
     held = store().hold(pairs, claim.lock_id)
-    return held + (release(claim, [id_ for id_, _ in pairs]) if held < len(pairs) else 0)
+    if held < len(pairs):
+        release(claim, [id_ for id_, _ in pairs])
+    return held
 
 
 def free(ids: Sequence[UUID]) -> int:
@@ -122,6 +127,7 @@ def heal(limit: int) -> int:
 def rescue(limit: int) -> Rescued:
     """Give back messages whose lease ran out, and resend those that nobody consumed in time.
 
-    A message whose consumers died ``MAX_LOST_LEASES`` times in the middle of it ends as Failed.
+    A message whose consumers died ``MAX_LOST_LEASES`` times in the middle of it ends as Failed; so does one that was
+    sent again ``MAX_RESENDS`` times.
     """
-    return store().rescue(limit, conf().MAX_LOST_LEASES)
+    return store().rescue(limit, conf().MAX_LOST_LEASES, conf().MAX_RESENDS)

@@ -7,6 +7,7 @@ the result is REVOKED, and a chord that waits for it fails.
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from functools import partial
@@ -26,6 +27,10 @@ from outbox.database import atomic
 from outbox.models import Message, Status
 from outbox.outcomes import keeps_results_here
 from outbox.relay.wakeup import wake_on_commit
+
+logger = logging.getLogger(__name__)
+
+EXPIRED = "Expired before it was sent."
 
 
 def close(task_ids: Iterable[str | UUID], reason: str) -> set[str]:
@@ -48,7 +53,35 @@ def close(task_ids: Iterable[str | UUID], reason: str) -> set[str]:
         waiting = _close(messages.filter(status=Status.PENDING).select_for_update(), reason)
         on_their_way = messages.filter(status__in=[Status.PROCESSING, Status.SENT])
         others = _close(on_their_way.select_for_update(skip_locked=True), reason)
+        _tell_celery([*waiting, *others], reason)
     return {names[message.id] for message in [*waiting, *others]}
+
+
+def close_delivery(message_id: UUID, attempt: int, reason: str, *, killed: bool) -> bool:
+    """Close the message of a delivery that a worker threw away. Celery itself has told everybody else.
+
+    Only while that attempt is the current one and no other copy of it has been taken up: the discarded one may be a
+    duplicate. Never waits for a consumer that holds the row.
+
+    Args:
+        message_id: of the delivery.
+        attempt: of the delivery.
+        reason: kept with it, for people to read.
+        killed: it was at work, and was ended: then its own lease is no hindrance, and the end of its transaction is
+            waited for.
+    """
+    current = Message.objects.using(conf().DATABASE).filter(
+        id=message_id,
+        attempts=attempt,
+        status__in=[Status.PROCESSING, Status.SENT],
+        consumed_at=None,
+    )
+    if killed:
+        found = current.select_for_update()
+    else:
+        found = current.filter(started_at=None).select_for_update(skip_locked=True)
+    with atomic():
+        return bool(_close(found, reason))
 
 
 def close_expired(claim: Claim) -> set[UUID]:
@@ -57,11 +90,13 @@ def close_expired(claim: Claim) -> set[UUID]:
     if not candidates:
         return set()
     messages = Message.objects.using(conf().DATABASE)
-    now = messages.filter(id=candidates[0].id).values_list(Now(), flat=True).get()
-    expired = [message.id for message in candidates if _has_expired(message, now)]
+    now = messages.filter(id__in=[message.id for message in candidates]).values_list(Now(), flat=True).first()
+    expired = [message.id for message in candidates if now and _has_expired(message, now)]
     held = messages.filter(id__in=expired, lock_id=claim.lock_id, status=Status.PROCESSING)
     with atomic():
-        return {message.id for message in _close(held.select_for_update(), "Expired before it was sent.")}
+        closed = _close(held.select_for_update(), EXPIRED)
+        _tell_celery(closed, EXPIRED)
+    return {message.id for message in closed}
 
 
 def _close(messages: QuerySet[Message], reason: str) -> list[Message]:
@@ -80,35 +115,45 @@ def _close(messages: QuerySet[Message], reason: str) -> list[Message]:
     )
     if any(message.key for message in closed) and free(ids):
         wake_on_commit()
-    _tell_celery([message for message in closed if "celery" in message.headers], reason)
     return closed
 
 
 def _tell_celery(messages: Sequence[Message], reason: str) -> None:
-    """At once where the results are in this database, else after the commit."""
+    """Each by itself: a row that somebody wrote by hand, or a result backend that is away, stops no other."""
     for message in messages:
-        task = current_app.tasks.get(message.consumer)
-        backend = (task or current_app).backend
-        headers = message.headers["celery"]["headers"]
-        chord = message.payload.get("embed", {}).get("chord")
-        request = Context(id=headers.get("id", str(message.id)), group=headers.get("group"), chord=chord)
-        tell = partial(
-            backend.mark_as_revoked,
-            request.id,
-            reason,
-            request=request,
-            store_result=not headers.get("ignore_result"),
-        )
-        if keeps_results_here(backend):
-            tell()
-        else:
-            transaction.on_commit(tell, using=conf().DATABASE, robust=True)
+        try:
+            with atomic():
+                _tell_celery_of(message, reason)
+        except Exception:
+            logger.exception("%s was closed, but Celery could not be told: %s", message.id, reason)
+
+
+def _tell_celery_of(message: Message, reason: str) -> None:
+    """At once where the results are in this database, else after the commit."""
+    if "celery" not in message.headers:
+        return
+    task = current_app.tasks.get(message.consumer)
+    backend = (task or current_app).backend
+    headers = message.headers["celery"]["headers"]
+    chord = (message.payload.get("embed") or {}).get("chord")
+    request = Context(id=headers.get("id", str(message.id)), group=headers.get("group"), chord=chord)
+    tell = partial(
+        backend.mark_as_revoked,
+        request.id,
+        reason,
+        request=request,
+        store_result=not headers.get("ignore_result"),
+    )
+    if keeps_results_here(backend):
+        tell()
+    else:
+        transaction.on_commit(tell, using=conf().DATABASE, robust=True)
 
 
 def _has_expired(message: Claimed, now: datetime) -> bool:
     try:
         text = json.loads(message.headers)["celery"]["headers"]["expires"]
         expires: datetime = maybe_make_aware(maybe_iso8601(text), current_app.timezone)
-    except (KeyError, TypeError, ValueError):
+        return expires <= now
+    except (KeyError, TypeError, ValueError, OverflowError):
         return False  # no expiry of Celery's: somebody's own header
-    return expires <= now

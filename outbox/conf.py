@@ -42,6 +42,9 @@ class OutboxSettings:
     """A message that was sent and not consumed for so long is sent again; doubles at each resend."""
     RESEND_CAP: float = 3600.0
     """Longest wait before a resend."""
+    MAX_RESENDS: int = 100
+    """A message that was sent again so often, and that no consumer ever ended, is Failed. By the times above that is
+    after four days: longer than a queue is left alone over a weekend."""
     MAX_ATTEMPTS: int = 8
     """Attempts of a message whose consumer sets no policy of its own."""
     BACKOFF_INITIAL: float = 1.0
@@ -49,7 +52,7 @@ class OutboxSettings:
     BACKOFF_CAP: float = 300.0
     """Longest wait between two attempts."""
     MAX_LOST_LEASES: int = 5
-    """A message whose leased consumers died so often in the middle of it is Failed: it may be what kills them."""
+    """A message whose consumers died so often in the middle of it is Failed: it may be what kills them."""
     BREAKER_CAP: float = 30.0
     """Longest pause of a relay between two tries at a broker that is away."""
     WAKE_UP: tuple[str, ...] = ("task",)

@@ -1,14 +1,23 @@
 """The consumer's half of the SQL: an effect happens once, because its mark commits with it.
 
-A delivery carries the number of its attempt. It may run only while that attempt is on its way (Processing or Sent) and
-the row is not consumed; so duplicates, late and forged deliveries and those of purged rows find no row and do nothing.
+A delivery carries the number of its attempt. It may run only while that attempt is on its way (Processing or Sent), the
+row is not consumed, and names the task that it was delivered to; so duplicates, late deliveries, those of purged rows and
+those forged for another task find no row and do nothing. A delivery's arguments are the broker message's, not the row's.
 """
 
 from __future__ import annotations
 
+from functools import partial
 from uuid import UUID, uuid4
 
+from celery._state import get_current_worker_task
+from django.db import transaction
+from django.db.models import F
+
+from outbox.backoff import default_policy
 from outbox.claims import free
+from outbox.conf import conf
+from outbox.models import Attempt
 from outbox.relay.wakeup import wake_on_commit
 from outbox.rows import NewMessage
 from outbox.store import store
@@ -17,18 +26,22 @@ from outbox.store import store
 def consume(message_id: UUID, attempt: int) -> bool:
     """Mark the message consumed, in the caller's transaction: commit it together with the effect.
 
-    A duplicate that runs at the same time waits for this transaction and then gets ``False``.
+    Called in a worker's task, the message must be addressed to that task. A duplicate that runs at the same time waits
+    for this transaction and then gets ``False``.
     """
-    return _end(message_id, store().consume(message_id, attempt))
+    return _end(message_id, store().consume(message_id, attempt, _task_at_work()))
 
 
 def take_lease(message_id: UUID, attempt: int, seconds: float, *, worker: str = "") -> UUID | None:
     """Hold the message for work that does not fit in a transaction; ``None`` when it is not ours to do.
 
+    Called in a worker's task, the message must be addressed to that task.
+
     Not guaranteed: that the work happens once. A holder that dies is followed by another attempt.
     """
     lock_id = uuid4()
-    return lock_id if store().take_lease(message_id, attempt, seconds, lock_id, worker) else None
+    taken = store().take_lease(message_id, attempt, seconds, lock_id, worker, _task_at_work())
+    return lock_id if taken else None
 
 
 def finish_lease(message_id: UUID, lock_id: UUID) -> bool:
@@ -49,10 +62,22 @@ def fail(
 
     Returns ``False``, and changes nothing, when this delivery is no longer the row's current one.
     """
-    failed = store().fail(message_id, attempt, error, delay, worker, lock_id)
-    if failed and delay is None:
-        _free(message_id)  # where a failed message of its key lets the others pass
-    return failed
+    return _fail(message_id, attempt, error, delay, worker, lock_id, Attempt.Stage.CONSUME)
+
+
+def lose(
+    message_id: UUID, attempt: int, error: str, *, worker: str = "", lock_id: UUID | None = None
+) -> bool:
+    """Note that the worker died in the middle of it: again after a pause, or Failed after ``MAX_LOST_LEASES`` of these.
+
+    Returns ``False``, and changes nothing, when this delivery is no longer the row's current one.
+    """
+    lost = Attempt.objects.using(conf().DATABASE).filter(
+        message=message_id, stage=Attempt.Stage.LOST, number__gt=F("message__redriven_after")
+    )
+    times = 1 + lost.count()
+    delay = None if times >= conf().MAX_LOST_LEASES else default_policy().delay(times)
+    return _fail(message_id, attempt, error, delay, worker, lock_id, Attempt.Stage.LOST)
 
 
 def reschedule(
@@ -88,6 +113,30 @@ def call_off(message_id: UUID, reason: str) -> bool:
     return _end(message_id, store().call_off(message_id, reason))
 
 
+def _task_at_work() -> str:
+    """The name under which the worker's task was sent; empty outside of one.
+
+    Not that of the task's function: an application may register one under several names.
+    """
+    task = get_current_worker_task()
+    return str(task.request.task or task.name) if task else ""
+
+
+def _fail(
+    message_id: UUID,
+    attempt: int,
+    error: str,
+    delay: float | None,
+    worker: str,
+    lock_id: UUID | None,
+    stage: str,
+) -> bool:
+    failed = store().fail(message_id, attempt, error, delay, worker, lock_id, stage)
+    if failed and delay is None:
+        _free(message_id)  # where a failed message of its key lets the others pass
+    return failed
+
+
 def _end(message_id: UUID, is_keyed: bool | None) -> bool:
     """Whether the message has ended here; then the next one of its key may go."""
     if is_keyed:
@@ -96,5 +145,13 @@ def _end(message_id: UUID, is_keyed: bool | None) -> bool:
 
 
 def _free(message_id: UUID) -> None:
+    """After the commit: a handler at work must not hold a lock on the messages behind its own.
+
+    A process that dies in between leaves them to the relay's look for what waits for something that is over.
+    """
+    transaction.on_commit(partial(_free_now, message_id), using=conf().DATABASE, robust=True)
+
+
+def _free_now(message_id: UUID) -> None:
     if free([message_id]):
         wake_on_commit()

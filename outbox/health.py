@@ -1,14 +1,17 @@
-"""What ails the outbox's storage, in sentences: for ``manage.py outbox health`` and ``GET /healthz/details``."""
+"""What ails delivery and storage, in sentences: for ``manage.py outbox health`` and ``GET /healthz/details``."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from outbox import storage
+from outbox import overview, storage
 
 DEAD_ROWS = 10 * int(storage.WANTED["outbox_message"]["autovacuum_vacuum_threshold"])
 """So many dead rows mean that vacuum does not keep up, or cannot."""
+
+LATE = 60.0
+"""Seconds for which a message may be due: relays need a moment, and pause after a failure of the broker."""
 
 
 @dataclass(frozen=True)
@@ -29,6 +32,17 @@ class Finding:
 def findings() -> list[Finding]:
     """All that is the matter; empty when nothing is."""
     return [finding for look in LOOKS for finding in look()]
+
+
+def delivery_late() -> Iterator[Finding]:
+    """Nobody sends, or nobody can: no relay runs, or the broker is away."""
+    seconds = overview.lag()
+    if seconds > LATE:
+        yield Finding(
+            "delivery_late",
+            f"A message has been due for {seconds:,.0f} s, and nothing has sent it.",
+            "See whether a relay runs, and its log: it tells when the broker does not take what it sends.",
+        )
 
 
 def held_back() -> Iterator[Finding]:
@@ -64,4 +78,4 @@ def indexes() -> Iterator[Finding]:
         yield Finding("index_missing", f"The index {name} is missing or invalid.", "See manage.py check.")
 
 
-LOOKS: tuple[Callable[[], Iterator[Finding]], ...] = (held_back, dead_rows, options, indexes)
+LOOKS: tuple[Callable[[], Iterator[Finding]], ...] = (delivery_late, held_back, dead_rows, options, indexes)

@@ -32,7 +32,8 @@ def dispatch() -> dict[str, int]:
     """Send everything that is due, and rescue what got lost. Any number of these may run at once."""
     from outbox.relay.engine import shared_relay
 
-    return shared_relay().turn()._asdict()
+    with shared_relay() as relay:
+        return relay.turn()._asdict()
 
 
 @shared_task(base=DispatchTask, name="outbox.prune")  # type: ignore[untyped-decorator]

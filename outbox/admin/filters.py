@@ -8,6 +8,7 @@ from typing import Any
 from django import forms
 from django.contrib import admin
 from django.contrib.admin.views.main import ChangeList
+from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
@@ -39,7 +40,7 @@ class ChoiceFilter(FieldFilter):
         """A list to choose from."""
         offered: Iterable[Any] = [("", _("All")), *self.lookup_choices]
         return forms.ChoiceField(
-            choices=offered, required=False, label=self.title, widget=UnfoldAdminSelectWidget
+            choices=offered, required=False, label=capfirst(self.title), widget=UnfoldAdminSelectWidget
         )
 
 
@@ -55,7 +56,10 @@ class TextFilter(FieldFilter):
     def field(self) -> forms.Field:
         """A line of text."""
         return forms.CharField(
-            required=False, label=self.title, help_text=self.help_text, widget=UnfoldAdminTextInputWidget
+            required=False,
+            label=capfirst(self.title),
+            help_text=self.help_text,
+            widget=UnfoldAdminTextInputWidget,
         )
 
     def value(self) -> str:

@@ -14,6 +14,7 @@ from __future__ import annotations
 import json
 import time
 from dataclasses import dataclass
+from math import inf
 from typing import Any
 
 from django.db import connections
@@ -22,12 +23,14 @@ from django.db.models.functions import Greatest
 
 from outbox.admin.bounded import TookTooLong, time_limit
 
-FEW = 5_000
-"""Rows that are read and sorted for a page, where an index finds them."""
+FEW = 1_000
+"""Rows that are at once read and sorted for a page, where an index finds them."""
+SOME = 25_000
+"""Rows that are read and sorted when the key's order did not lead to a page soon."""
 CHEAP = 40_000.0
 """The most that finding them may cost, in the planner's units."""
 SORTING = 0.15
-"""Seconds for reading those few."""
+"""Seconds for reading and sorting them."""
 FREELY = 0.06
 """Seconds for a page in the key's order."""
 SEARCHING = 0.08
@@ -90,22 +93,28 @@ def _before(rows: QuerySet[Any], key: Any) -> QuerySet[Any]:
 
 def _ask(rows: QuerySet[Any], size: int, *, descending: bool) -> list[Any] | None:
     """One row more than a page has; ``None`` when that takes too long."""
+    expected = _expected(rows)
     # The planner does not see that an expression has the order of the key, and so uses the filter's own index.
-    few = _are_few(rows)
-    ordered = rows.order_by(Greatest("pk", "pk") if few else "pk")
-    try:
-        with time_limit(rows.db, SORTING if few else FREELY):
-            return list((ordered.reverse() if descending else ordered)[: size + 1])
-    except TookTooLong:
-        return None
+    by_key: tuple[Any, float] = ("pk", FREELY)
+    by_filter: tuple[Any, float] = (Greatest("pk", "pk"), SORTING)
+    ways = [by_filter] if expected <= FEW else [by_key, by_filter] if expected <= SOME else [by_key]
+    for key, seconds in ways:
+        ordered = rows.order_by(key)
+        try:
+            with time_limit(rows.db, seconds):
+                return list((ordered.reverse() if descending else ordered)[: size + 1])
+        except TookTooLong:
+            continue
+    return None
 
 
-def _are_few(rows: QuerySet[Any]) -> bool:
-    """Whether the planner thinks that all the rows are found quickly."""
+def _expected(rows: QuerySet[Any]) -> float:
+    """How many rows the planner expects; no bound where finding them all is not cheap."""
     if connections[rows.db].vendor != "postgresql":
-        return False
+        return inf
     (plan,) = json.loads(rows.order_by().explain(format="json"))
-    return bool(plan["Plan"]["Plan Rows"] <= FEW and plan["Plan"]["Total Cost"] <= CHEAP)
+    cheap = plan["Plan"]["Total Cost"] <= CHEAP
+    return float(plan["Plan"]["Plan Rows"]) if cheap else inf
 
 
 def _search(rows: QuerySet[Any], before: Any, size: int) -> Page:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
+from concurrent import futures
 from concurrent.futures import Future
-from concurrent.futures import TimeoutError as NotYet
 from contextlib import suppress
 from typing import NamedTuple
 from uuid import UUID
@@ -14,7 +14,7 @@ from uuid import UUID
 from celery import current_app
 
 from outbox import claims
-from outbox.backoff import RetryPolicy, default_policy
+from outbox.backoff import RetryPolicy, default_policy, next_delay
 from outbox.claims import Claim, Claimed, Failure
 from outbox.closing import close_expired
 from outbox.conf import conf
@@ -66,13 +66,16 @@ class Batch:
     @classmethod
     def claim(cls, by: str, horizon: Horizon, gate: Gate) -> Batch:
         """Take what is due, close what has expired, and put back what a pause or a rate limit does not let pass."""
+        began = time.monotonic()
         claim = horizon.claim(lambda floors: claims.claim(conf().BATCH_SIZE, by, floors))
-        expired = close_expired(claim)
-        alive = [m for m in claim.messages if m.id not in expired] if expired else claim.messages
-        admitted, held, deferred = gate.admit(alive)
-        claims.hold(claim, held)
-        claims.defer(claim, deferred)
-        return cls(claim, admitted, by)
+        try:
+            batch = cls(claim, _admit(claim, gate), by)
+        except Exception:
+            with suppress(*DATABASE_AWAY):
+                claims.release(claim, claim.ids)
+            raise
+        batch.renewed_at = began
+        return batch
 
     @property
     def ids(self) -> list[UUID]:
@@ -94,8 +97,8 @@ class Batch:
         or for ``STOP_GRACE`` seconds of a relay that is to stop."""
         began = time.monotonic()
         while True:
-            with suppress(NotYet):
-                return self.outcome.result(LOOK_AROUND)
+            if futures.wait([self.outcome], LOOK_AROUND).done:
+                return self.outcome.result()
             patience = STOP_GRACE if stopping() else conf().LEASE
             if time.monotonic() - began > patience:
                 return None
@@ -129,6 +132,17 @@ class Batch:
             self.release()
 
 
+def _admit(claim: Claim, gate: Gate) -> Sequence[Claimed]:
+    """The messages of a claim that may go now."""
+    expired = close_expired(claim)
+    alive = [message for message in claim.messages if message.id not in expired]
+    admitted, paused, deferred = gate.admit(alive)
+    if claims.hold(claim, paused) < sum(len(ids) for ids in paused.values()):
+        gate.forget()  # a pause was lifted this moment
+    claims.defer(claim, deferred)
+    return admitted
+
+
 def _failures(messages: Sequence[Claimed], errors: Mapping[UUID, Exception]) -> list[Failure]:
     if not errors:
         return []
@@ -142,15 +156,8 @@ def _policy(message: Claimed) -> RetryPolicy:
 
 
 def _failure(message: Claimed, error: Exception) -> Failure:
-    """What becomes of a message that could not be sent. A policy that raises must not lose the row."""
+    """What becomes of a message that could not be sent."""
     if isinstance(error, PermanentError | UnknownType):
         return Failure(message.id, describe(error), None)
-    try:
-        policy = _policy(message)
-        delay = None if policy.exhausted(message.tries) else policy.delay(message.tries)
-    except Exception as broken:
-        logger.exception("The retry policy of %s is broken", message.type)
-        return Failure(
-            message.id, f"{describe(error)} (and its retry policy raised {describe(broken)})", None
-        )
-    return Failure(message.id, describe(error), delay)
+    delay, flaw = next_delay(_policy(message), message.tries)
+    return Failure(message.id, describe(error) + flaw, delay)

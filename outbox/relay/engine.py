@@ -12,6 +12,8 @@ import os
 import socket
 import threading
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from django.utils.module_loading import import_string
 
@@ -22,8 +24,10 @@ from outbox.relay.batch import Batch, Round
 from outbox.relay.breaker import Breaker
 from outbox.relay.gate import Gate
 from outbox.relay.horizon import Horizon
+from outbox.relay.per_process import PerProcess
 from outbox.relay.sender import Sender
 from outbox.transports.base import Errors, Transport
+from outbox.wording import describe
 
 logger = logging.getLogger(__name__)
 
@@ -40,7 +44,10 @@ class Relay:
     """
 
     def __init__(self, transport: Transport | None = None, name: str = "") -> None:
-        self.transport = transport or import_string(conf().TRANSPORT)()
+        self._make_transport: Callable[[], Transport] = (
+            (lambda: transport) if transport else import_string(conf().TRANSPORT)
+        )
+        self.transport = self._make_transport()
         self.name = name or f"relay@{socket.gethostname()}:{os.getpid()}"
         self.breaker = Breaker(conf().BREAKER_CAP)
         self.stopping = False
@@ -102,7 +109,7 @@ class Relay:
         if time.monotonic() >= self._next_heal:
             self._next_heal = time.monotonic() + HEAL_INTERVAL
             while claims.heal(conf().BATCH_SIZE) >= conf().BATCH_SIZE and not self.stopping:
-                pass
+                self._next_heal = 0.0  # there was much: look again soon
         return rescued
 
     @property
@@ -121,6 +128,7 @@ class Relay:
         if batch is None or not batch.messages:
             return None
         if self.stopping or batch.is_stale:
+            self._horizon.forget()
             batch.release()
             return None
         batch.outcome = self._sender.submit(lambda: self.transport.send(batch.messages))
@@ -132,10 +140,13 @@ class Relay:
         Raises:
             BrokerUnavailable: it is away, or does not answer.
         """
-        errors = batch.wait(lambda: self.stopping)
+        try:
+            errors = batch.wait(lambda: self.stopping)
+        except OSError as error:  # of a transport that does not tell the broker's troubles apart
+            raise BrokerUnavailable(f"The broker is away: {describe(error)}") from error
         if errors is None:
-            self._sender.close()  # it may hang for long: leave it behind
-            self._sender = Sender(self.name)
+            self._sender.close()  # it may hang for long: leave it behind, and its connection with it
+            self._sender, self.transport = Sender(self.name), self._make_transport()
             raise BrokerUnavailable("The broker does not answer")
         self.breaker.succeeded()
         return errors
@@ -152,16 +163,26 @@ class Relay:
 
     def _let_go(self, *batches: Batch | None) -> None:
         """Something went wrong: what is claimed need not wait for the end of its lease, if the database can be told."""
+        self._horizon.forget()
         for batch in batches:
             if batch:
                 batch.abandon()
 
 
-_local = threading.local()
+class _Shared:
+    """A relay, for one thread at a time."""
+
+    def __init__(self) -> None:
+        self.relay = Relay()
+        self.in_use = threading.Lock()
 
 
-def shared_relay() -> Relay:
-    """The relay of this thread in this process, kept between dispatch tasks so that its connection is, too."""
-    if getattr(_local, "pid", None) != os.getpid():  # a forked child must not share its parent's connection
-        _local.relay, _local.pid = Relay(), os.getpid()
-    return _local.relay  # type: ignore[no-any-return]  # threading.local is untyped
+_shared = PerProcess(_Shared, lambda _: True)
+
+
+@contextmanager
+def shared_relay() -> Iterator[Relay]:
+    """This process's relay, kept between dispatch tasks so that its connection is, too. Waits for other threads."""
+    shared = _shared.get()
+    with shared.in_use:
+        yield shared.relay

@@ -77,6 +77,10 @@ class Gate:
         """
         return max(SHORTEST_PAUSE, min(self._limits.values(), default=float("inf")))
 
+    def forget(self) -> None:
+        """Read pauses and limits again next time: they have changed."""
+        self._next_look = float("-inf")
+
     def _look(self) -> None:
         if self._clock() < self._next_look:
             return

@@ -51,7 +51,7 @@ class Loop:
         self._news.set()
 
     def stop(self) -> None:
-        """End the loop after the batch in hand. Safe to call from a signal handler."""
+        """End the loop after the batch in hand. From a signal handler, call it in a thread of its own."""
         self.stopping.set()
         self.relay.stopping = True
         self._news.set()

@@ -58,17 +58,19 @@ class Store(ABC):
         """Let go what waits for something that is over or gone."""
 
     @abstractmethod
-    def rescue(self, limit: int, max_lost: int) -> Rescued:
-        """Bring back what is past its lease."""
+    def rescue(self, limit: int, max_lost: int, max_resends: int) -> Rescued:
+        """Bring back what is past its lease; Failed what was lost, or sent again, so many times."""
 
     # --- the consumer's half ----------------------------------------------------------------------------------------
     @abstractmethod
-    def consume(self, message_id: UUID, attempt: int) -> bool | None:
-        """Mark it consumed. Returns whether it has a key; ``None`` when nothing was changed."""
+    def consume(self, message_id: UUID, attempt: int, consumer: str) -> bool | None:
+        """Mark it consumed, where it is addressed to ``consumer`` (if that is not empty). Returns whether it has a key; ``None`` when nothing was changed."""
 
     @abstractmethod
-    def take_lease(self, message_id: UUID, attempt: int, seconds: float, lock_id: UUID, worker: str) -> bool:
-        """Hold it for long work."""
+    def take_lease(
+        self, message_id: UUID, attempt: int, seconds: float, lock_id: UUID, worker: str, consumer: str
+    ) -> bool:
+        """Hold it for long work, where it is addressed to ``consumer`` (if that is not empty)."""
 
     @abstractmethod
     def finish_lease(self, message_id: UUID, lock_id: UUID) -> bool | None:
@@ -83,8 +85,9 @@ class Store(ABC):
         delay: float | None,
         worker: str,
         lock_id: UUID | None,
+        stage: str,
     ) -> bool:
-        """Note a failed consumption: again later, or Failed."""
+        """Note a failed (or lost, says ``stage``) consumption: again later, or Failed."""
 
     @abstractmethod
     def reschedule(

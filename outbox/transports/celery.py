@@ -63,13 +63,13 @@ class CeleryTransport(Transport):
     def _send_together(self, envelopes: Mapping[UUID, Envelope]) -> dict[UUID, Exception]:
         """One round trip on Redis, and another for what needs kombu."""
         producer = self._connected_producer()
-        quick: list[Envelope] = []
+        quick: dict[UUID, Envelope] = {}
+        errors: dict[UUID, Exception] = {}
         if redis_lists.serves(producer.channel):
-            quick = [envelope for envelope in envelopes.values() if redis_lists.takes(envelope)]
-            redis_lists.push(producer.channel, quick)
-        if len(quick) == len(envelopes):
-            return {}
-        return self._publish({id_: e for id_, e in envelopes.items() if not (quick and redis_lists.takes(e))})
+            quick = {id_: envelope for id_, envelope in envelopes.items() if redis_lists.takes(envelope)}
+            errors = redis_lists.push(producer.channel, quick)
+        others = {id_: envelope for id_, envelope in envelopes.items() if id_ not in quick}
+        return errors | self._publish(others) if others else errors
 
     def _publish(self, envelopes: Mapping[UUID, Envelope]) -> dict[UUID, Exception]:
         """Through kombu. A message that it cannot prepare is left out, with its error."""
@@ -90,14 +90,16 @@ class CeleryTransport(Transport):
     def _send_one_by_one(self, envelopes: Mapping[UUID, Envelope]) -> dict[UUID, Exception]:
         """The broker refused something in the batch: find out what. Whatever had arrived arrives twice."""
         errors: dict[UUID, Exception] = {}
+        unclear = 0
         for id_, envelope in envelopes.items():
             try:
                 errors.update(self._send_together({id_: envelope}))
             except BatchPublishError as error:
                 if not self._may_be_a_messages_fault(error):
                     raise self._away(error) from error
-                errors[id_] = error
-        if len(errors) == len(envelopes):  # it refuses everything: out of memory, or read-only
+                errors[id_] = error.__cause__ if isinstance(error.__cause__, Exception) else error
+                unclear += not redis_lists.is_the_messages(error.__cause__)
+        if unclear == len(envelopes):  # it refuses everything, in words that say nothing about why
             raise self._away(next(iter(errors.values())))
         return errors
 
@@ -113,11 +115,13 @@ class CeleryTransport(Transport):
         return self._producer
 
     def _may_be_a_messages_fault(self, error: Exception) -> bool:
-        """Whether the broker answered, and said no: as it does to a wrong kind of key, for example."""
+        """Whether the broker answered, and said no, for another reason than trouble of its own."""
         transport = self.app.connection_for_write().transport
         cause = error.__cause__
-        return isinstance(cause, transport.channel_errors) and not isinstance(
-            cause, transport.connection_errors
+        return (
+            isinstance(cause, transport.channel_errors)
+            and not isinstance(cause, transport.connection_errors)
+            and not redis_lists.is_the_brokers(cause)
         )
 
     def _away(self, error: Exception) -> BrokerUnavailable:

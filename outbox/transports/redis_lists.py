@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from base64 import b64encode
 from collections import defaultdict
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Hashable, Mapping
+from typing import Any, TypeVar
 
 from kombu.exceptions import BatchPublishError
 from pydantic_core import to_json
+from redis import exceptions
 from uuid_utils import uuid4
 
 from outbox.transports.envelope import Envelope
@@ -21,6 +22,17 @@ from outbox.transports.envelope import Envelope
 PROPERTIES = frozenset({"correlation_id", "reply_to", "delivery_mode"})
 ADDRESS = frozenset({"exchange", "routing_key", "priority", "headers", "content_type", "content_encoding"})
 PERSISTENT = 2
+BROKERS_OWN = (
+    exceptions.OutOfMemoryError,
+    exceptions.ReadOnlyError,
+    exceptions.MasterDownError,
+    exceptions.ClusterDownError,
+    exceptions.TryAgainError,
+)
+BROKERS_CODES = frozenset({"OOM", "READONLY", "MASTERDOWN", "CLUSTERDOWN", "MISCONF", "NOREPLICAS", "BUSY"})
+"""Answers that concern every message; the first ones also where the client library has no class for them."""
+
+K = TypeVar("K", bound=Hashable)
 
 
 def serves(channel: Any) -> bool:
@@ -38,18 +50,20 @@ def takes(envelope: Envelope) -> bool:
     return not options.get("exchange") and options.keys() <= PROPERTIES | ADDRESS
 
 
-def push(channel: Any, envelopes: Iterable[Envelope]) -> None:
-    """Write messages to their lists, in their order.
+def push(channel: Any, envelopes: Mapping[K, Envelope]) -> dict[K, Exception]:
+    """Write messages to their lists, in their order. Returns the errors of those that cannot be written, left out.
 
     Raises:
         BatchPublishError: as kombu's batches do. Any part of it may have arrived.
     """
     lists: dict[str, list[bytes]] = defaultdict(list)
-    for envelope in envelopes:
-        options = envelope.options
-        priority = options.get("priority") or channel.default_priority
-        level = min(max(int(priority), channel.min_priority), channel.max_priority)
-        lists[channel._q_for_pri(options["routing_key"], level)].append(_message(envelope, priority))
+    errors: dict[K, Exception] = {}
+    for id_, envelope in envelopes.items():
+        try:
+            key, message = _placed(channel, envelope)
+            lists[key].append(message)
+        except Exception as error:  # noqa: BLE001  (what is stored in a row is this message's own)
+            errors[id_] = error
     try:
         with channel.conn_or_acquire() as client, client.pipeline(transaction=False) as pipeline:
             for key, messages in lists.items():
@@ -57,6 +71,35 @@ def push(channel: Any, envelopes: Iterable[Envelope]) -> None:
             pipeline.execute()
     except Exception as error:
         raise BatchPublishError("The batch failed; any part of it may have arrived.") from error
+    return errors
+
+
+def is_the_brokers(answer: BaseException | None) -> bool:
+    """Whether Redis said no to everybody: it has no memory left, may not write, is not (or no longer) the master.
+
+    Its other troubles (it is loading, or wants a password) are errors of the connection to its client library.
+    """
+    return isinstance(answer, exceptions.ResponseError) and (
+        isinstance(answer, BROKERS_OWN) or _code(answer) in BROKERS_CODES
+    )
+
+
+def is_the_messages(answer: BaseException | None) -> bool:
+    """Whether Redis said no to this message: what stands under its queue's name is no list."""
+    return isinstance(answer, exceptions.ResponseError) and _code(answer) == "WRONGTYPE"
+
+
+def _code(answer: exceptions.ResponseError) -> str:
+    """The first word of what Redis said; a pipeline puts the command before it."""
+    return str(answer).rsplit("caused error: ", 1)[-1].partition(" ")[0]
+
+
+def _placed(channel: Any, envelope: Envelope) -> tuple[str, bytes]:
+    """A message, and the list that it goes to."""
+    options = envelope.options
+    priority = options.get("priority") or channel.default_priority
+    level = min(max(int(priority), channel.min_priority), channel.max_priority)
+    return channel._q_for_pri(options["routing_key"], level), _message(envelope, priority)
 
 
 def _message(envelope: Envelope, priority: int) -> bytes:

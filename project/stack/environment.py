@@ -60,7 +60,7 @@ def process_environment(
         "SECRET_KEY": credentials["SECRET_KEY"],
         "DEBUG": os.environ.get("DEBUG", "1"),
         "HTTPS": os.environ.get("HTTPS", "0"),  # what runs here speaks plain HTTP
-        "EMAIL_URL": os.environ.get("EMAIL_URL", f"filemail://{state.file('mail')}"),
+        "EMAIL_URL": os.environ.get("EMAIL_URL", f"filemail:///{state.file('mail')}"),
         "SANDBOX_URL": ports.urls["sandbox"],
         "SANDBOX_TOKEN": credentials["SANDBOX_TOKEN"],
         "FLOWER_URL": ports.urls["flower"],

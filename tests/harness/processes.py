@@ -86,6 +86,9 @@ class Process:
 class Platform:
     """Starts the platform's processes for a test, and ends them with it."""
 
+    application = "project"
+    """What Celery's workers run."""
+
     def __init__(self, directory: Path) -> None:
         self.directory = directory
         self.processes: list[Process] = []
@@ -156,7 +159,8 @@ class Platform:
     def _worker(self, queues: str, concurrency: int, **env: str) -> Process:
         name = f"{queues.split(',', maxsplit=1)[0]}-{secrets.token_hex(2)}"
         flags = ("--without-gossip", "--without-mingle", "--without-heartbeat")
-        argv = ("celery", "-A", "project", "worker", "-Q", queues, "-n", f"{name}@%h", "-c", str(concurrency))
+        celery = ("celery", "-A", self.application, "worker")
+        argv = (*celery, "-Q", queues, "-n", f"{name}@%h", "-c", str(concurrency))
         return self.start(f"worker-{name}", *argv, *flags, **env)
 
     @staticmethod

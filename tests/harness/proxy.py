@@ -11,6 +11,7 @@ import asyncio
 import socket
 import struct
 import threading
+import time
 from collections.abc import Callable, Coroutine
 from types import TracebackType
 from typing import Any, Self
@@ -87,6 +88,12 @@ class Proxy:
     def lose_answer(self, part: bytes) -> None:
         """Reset the next connection on which the server's answer has that part, and keep the answer; once."""
         self.answer_to_lose = part
+
+    def wait_for_hit(self, before: int, seconds: float) -> None:
+        """Wait until more than ``before`` faults have hit, at most so many seconds."""
+        end = time.monotonic() + seconds
+        while self.hits <= before and time.monotonic() < end:
+            time.sleep(0.01)
 
     def close(self) -> None:
         """End it, and all its connections."""

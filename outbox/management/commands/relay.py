@@ -6,6 +6,7 @@ import gc
 import os
 import signal
 import sys
+import threading
 from argparse import ArgumentParser
 from types import FrameType
 from typing import Any
@@ -44,10 +45,14 @@ class Command(BaseCommand):
         self.stdout.write("The relay has stopped.")
 
     def _stop_on_signals(self, loop: Loop) -> None:
+        asked: list[int] = []
+
         def stop(signum: int, _: FrameType | None) -> None:
-            if loop.stopping.is_set():
+            if asked:
                 os._exit(128 + signum)
-            loop.stop()
+            asked.append(signum)
+            # In a thread: the one that was interrupted may hold the very lock that this takes.
+            threading.Thread(target=loop.stop, daemon=True).start()
 
         signal.signal(signal.SIGTERM, stop)
         signal.signal(signal.SIGINT, stop)

@@ -14,7 +14,7 @@ from outbox.conf import conf
 from outbox.database import atomic
 from outbox.models import Attempt, Message, Pause, Status
 from outbox.store.base import Store
-from outbox.store.portable.rows import FREE, ON_ITS_WAY, OVER, REFUND, later, locked, rows
+from outbox.store.portable.rows import DUE_AGAIN, FREE, ON_ITS_WAY, OVER, REFUND, later, locked, rows
 from outbox.store.records import PUT_OFF, Claim, Claimed, Failure, Floors
 
 
@@ -42,7 +42,8 @@ class Claiming(Store):
         return Claim(lock_id, messages, more=len(due) >= limit and bool(messages or any(behind.values())))
 
     def renew(self, ids: Sequence[UUID], lock_id: UUID, lease: float) -> int:
-        return _ours(ids, lock_id).update(locked_until=later(lease))
+        with atomic():
+            return _ours(_unlocked(ids, lock_id), lock_id).update(locked_until=later(lease))
 
     def settle_sent(self, ids: Sequence[UUID], lock_id: UUID, resend_after: float, cap: float) -> int:
         settled = 0
@@ -74,8 +75,9 @@ class Claiming(Store):
 
     def release(self, ids: Sequence[UUID], lock_id: UUID) -> int:
         with atomic():
-            held = list(locked(_ours(ids, lock_id)).values_list("id", flat=True))
-            return _ours(held, lock_id).update(status=Status.PENDING, attempts=REFUND, **FREE)
+            return _ours(_unlocked(ids, lock_id), lock_id).update(
+                status=Status.PENDING, attempts=REFUND, **FREE
+            )
 
     def defer(self, delays: Sequence[tuple[UUID, float]], lock_id: UUID) -> int:
         back = {"status": Status.PENDING, "attempts": REFUND, "locked_by": PUT_OFF, **FREE}
@@ -94,7 +96,7 @@ class Claiming(Store):
             for pause, ids in by_pause.items():
                 stands = Exists(Pause.objects.using(conf().DATABASE).filter(pk=pause))
                 held += (
-                    _ours(ids, lock_id)
+                    _ours(_unlocked(ids, lock_id), lock_id)
                     .filter(stands)
                     .update(status=Status.PENDING, attempts=REFUND, waits_for=pause, **FREE)
                 )
@@ -133,6 +135,11 @@ def _ours(ids: Sequence[UUID], lock_id: UUID) -> QuerySet[Message]:
     return rows().filter(id__in=ids, lock_id=lock_id, status=Status.PROCESSING)
 
 
+def _unlocked(ids: Sequence[UUID], lock_id: UUID) -> list[UUID]:
+    """Those that no consumer holds at this moment: it was quicker, and needs nothing of ours."""
+    return list(locked(_ours(ids, lock_id)).values_list("id", flat=True))
+
+
 def _put_behind(keyed: Sequence[Message]) -> dict[UUID, bool]:
     """Keyed messages that are not the first of their key, and whether they could be put behind the one ahead."""
     behind: dict[UUID, bool] = {}
@@ -143,16 +150,19 @@ def _put_behind(keyed: Sequence[Message]) -> dict[UUID, bool]:
             behind[row.id] = held is not None
             if held is not None:
                 rows().filter(pk=row.id, status=Status.PENDING).update(waits_for=held)
+                # An earlier one that waited for this one while it was on its way: it no longer is.
+                rows().filter(pk=held, waits_for=row.id).update(**DUE_AGAIN)
     return behind
 
 
 def _ahead(row: Message) -> UUID | None:
-    """The message of its key that is on its way, else the one before it that is not over."""
+    """The message before it in its key that is not over, else a later one that is on its way."""
     lane = rows().filter(consumer=row.consumer, key=row.key).exclude(pk=row.pk).exclude(OVER)
     at = Subquery(rows().filter(pk=row.pk).values("occurred_at"))  # compared as the database keeps it
     earlier = Q(occurred_at__lt=at) | Q(occurred_at=at, id__lt=row.id)
-    found: UUID | None = lane.filter(ON_ITS_WAY).values_list("id", flat=True).first()
-    return found or lane.filter(earlier).order_by("-occurred_at", "-id").values_list("id", flat=True).first()
+    ids = lane.filter(earlier).order_by("-occurred_at", "-id").values_list("id", flat=True)
+    found: UUID | None = ids.first()
+    return found or lane.filter(ON_ITS_WAY).values_list("id", flat=True).first()
 
 
 def _claimed(row: Message, put_off: set[UUID]) -> Claimed:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -20,19 +21,34 @@ from outbox.store.portable.rows import FREE, ON_ITS_WAY, later, rows
 SENT: dict[str, Any] = {"status": Status.SENT, "sent_at": Coalesce("sent_at", Now())}
 
 
+@dataclass(frozen=True)
+class Mark:
+    """What the transaction at hand has marked consumed: a hook that does nothing, and is there as long as the mark is.
+
+    Django drops it with the savepoint or the transaction that is rolled back, and at the commit.
+    """
+
+    message_id: UUID
+    attempt: int
+
+    def __call__(self) -> None:
+        """Committed: from now on the column says so to everybody."""
+
+
 class Consuming(Store):
     """See :class:`outbox.store.base.Store`."""
 
-    def consume(self, message_id: UUID, attempt: int) -> bool | None:
-        marked = (
-            _current(message_id, attempt).filter(started_at=None).update(consumed_at=Now(), **SENT, **FREE)
-        )
-        if marked:
-            _marked_here().add((message_id, attempt))
+    def consume(self, message_id: UUID, attempt: int, consumer: str) -> bool | None:
+        free = _current(message_id, attempt).filter(_addressed_to(consumer), started_at=None)
+        marked = free.update(consumed_at=Now(), **SENT, **FREE)
+        if marked and connection().in_atomic_block:
+            connection().on_commit(Mark(message_id, attempt))
         return _is_keyed(message_id) if marked else None
 
-    def take_lease(self, message_id: UUID, attempt: int, seconds: float, lock_id: UUID, worker: str) -> bool:
-        free = _current(message_id, attempt).filter(started_at=None)
+    def take_lease(
+        self, message_id: UUID, attempt: int, seconds: float, lock_id: UUID, worker: str, consumer: str
+    ) -> bool:
+        free = _current(message_id, attempt).filter(_addressed_to(consumer), started_at=None)
         held = {"lock_id": lock_id, "locked_by": worker, "locked_until": later(seconds)}
         return free.update(started_at=Now(), **held, **SENT) == 1
 
@@ -48,17 +64,19 @@ class Consuming(Store):
         delay: float | None,
         worker: str,
         lock_id: UUID | None,
+        stage: str,
     ) -> bool:
         with atomic():
             failed = _held_by(_current(message_id, attempt), lock_id).update(
                 status=Status.FAILED if delay is None else Status.PENDING,
                 next_attempt_at=later(delay or 0.0),
                 started_at=None,
+                resends=0,
                 last_error=Value(error),
                 **FREE,
             )
             if failed:
-                _note(message_id, attempt, error, worker)
+                _note(message_id, attempt, error, worker, stage)
         return bool(failed)
 
     def reschedule(
@@ -70,9 +88,7 @@ class Consuming(Store):
         worker: str,
         lock_id: UUID | None,
     ) -> bool:
-        open_ = Q(consumed_at=None)
-        if (message_id, attempt) in _marked_here():  # by this very transaction, or one that was rolled back
-            open_ = Q()
+        open_ = Q() if _is_marked_here(message_id, attempt) else Q(consumed_at=None)
         with atomic():
             found = rows().select_for_update().filter(open_, pk=message_id, attempts=attempt)
             old = _held_by(found.filter(status__in=[Status.PROCESSING, Status.SENT]), lock_id).first()
@@ -89,6 +105,7 @@ class Consuming(Store):
                 next_attempt_at=row.next_attempt_at or Now() + timedelta(seconds=row.delay),
                 started_at=None,
                 consumed_at=None,
+                resends=0,
                 last_error=Value(error),
                 **FREE,
             )
@@ -130,6 +147,14 @@ def _current(message_id: UUID, attempt: int) -> QuerySet[Message]:
     return rows().filter(ON_ITS_WAY, pk=message_id, attempts=attempt)
 
 
+def _addressed_to(consumer: str) -> Q:
+    """As PostgreSQL's store has it: a row without a consumer goes to the task of its type, or to all subscribers."""
+    if not consumer:
+        return Q()
+    nobodys = Q(consumer="") if consumer == "outbox.distribute" else Q(consumer="", type=consumer)
+    return Q(consumer=consumer) | nobodys
+
+
 def _held_by(found: QuerySet[Message], lock_id: UUID | None) -> QuerySet[Message]:
     return found.filter(Q(started_at=None) if lock_id is None else Q(started_at=None) | Q(lock_id=lock_id))
 
@@ -138,18 +163,13 @@ def _is_keyed(message_id: UUID) -> bool:
     return rows().filter(pk=message_id).exclude(key="").exists()
 
 
-def _note(message_id: UUID, attempt: int, error: str, worker: str) -> None:
+def _note(
+    message_id: UUID, attempt: int, error: str, worker: str, stage: str = Attempt.Stage.CONSUME
+) -> None:
     Attempt.objects.using(conf().DATABASE).create(
-        message_id=message_id, number=attempt, stage=Attempt.Stage.CONSUME, error=error, worker=worker
+        message_id=message_id, number=attempt, stage=stage, error=error, worker=worker
     )
 
 
-def _marked_here() -> set[tuple[UUID, int]]:
-    """What the transaction at hand has marked consumed: a rollback takes the marks back, a commit ends this list."""
-    database: Any = connection()
-    marked: set[tuple[UUID, int]] | None = getattr(database, "outbox_marked", None)
-    if marked is None:
-        marked = database.outbox_marked = set()
-    if not marked and database.in_atomic_block:
-        database.on_commit(marked.clear)
-    return marked
+def _is_marked_here(message_id: UUID, attempt: int) -> bool:
+    return any(hook[1] == Mark(message_id, attempt) for hook in connection().run_on_commit)

@@ -14,6 +14,7 @@ from outbox.models import Message, Status
 
 FREE: dict[str, Any] = {"lock_id": None, "locked_until": None}
 REFUND = Greatest(F("attempts"), 1) - 1
+DUE_AGAIN: dict[str, Any] = {"waits_for": None, "next_attempt_at": Greatest(F("next_attempt_at"), Now())}
 OVER = (
     Q(consumed_at__isnull=False) | Q(discarded_at__isnull=False) | Q(status=Status.FAILED, blocks_key=False)
 )

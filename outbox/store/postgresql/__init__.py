@@ -32,8 +32,9 @@ from outbox.store.postgresql.consuming import (
     TAKE_LEASE,
 )
 from outbox.store.postgresql.rescuing import FREE, HEAL, RESCUE
-from outbox.store.records import FROM_THE_START, LOST, Claim, Claimed, Failure, Floors, Rescued
+from outbox.store.records import FROM_THE_START, LOST, UNCONSUMED, Claim, Claimed, Failure, Floors, Rescued
 
+TRIES = 3
 HEADER = 3
 """Columns of a claim's first row, which tells of the claim itself."""
 
@@ -46,12 +47,16 @@ class PostgreSQL(Store):
         places = [floors.get(str(priority), FROM_THE_START) for priority in range(10)]
         params = [[at for at, _ in places], [id_ for _, id_ in places], limit, limit]
         params += [lock_id, by, lease, _is_alone()]
-        try:
-            (found, parked, last, *_), *rows = fetch(CLAIM, params)
-        except (
-            IntegrityError
-        ):  # two relays saw two heads of one key: whoever looks again sees which one was taken
-            (found, parked, last, *_), *rows = fetch(CLAIM, params)
+        for _ in range(TRIES):
+            try:
+                (found, parked, last, *_), *rows = fetch(CLAIM, params)
+            except (
+                IntegrityError
+            ):  # two relays saw two heads of one key: whoever looks again sees which was taken
+                continue
+            break
+        else:
+            return Claim(lock_id, [], more=True)
         messages = [Claimed(*row[HEADER:]) for row in rows]
         more = found >= limit and bool(messages or parked)
         return Claim(lock_id, messages, more, json.loads(last) if last else {})
@@ -74,11 +79,11 @@ class PostgreSQL(Store):
 
     def defer(self, delays: Sequence[tuple[UUID, float]], lock_id: UUID) -> int:
         ids, seconds = (list(column) for column in zip(*delays, strict=True))
-        return execute(DEFER, [ids, seconds, lock_id])
+        return execute(DEFER, [ids, seconds, ids, lock_id])
 
     def hold(self, pairs: Sequence[tuple[UUID, UUID]], lock_id: UUID) -> int:
         ids, pauses = (list(column) for column in zip(*pairs, strict=True))
-        return execute(HOLD, [ids, pauses, lock_id])
+        return execute(HOLD, [ids, pauses, ids, lock_id])
 
     def free(self, ids: Sequence[UUID]) -> int:
         return execute(FREE, [list(ids)])
@@ -86,14 +91,17 @@ class PostgreSQL(Store):
     def heal(self, limit: int) -> int:
         return execute(HEAL, [limit])
 
-    def rescue(self, limit: int, max_lost: int) -> Rescued:
-        return Rescued(*fetch(RESCUE, [max_lost, limit, LOST])[0])
+    def rescue(self, limit: int, max_lost: int, max_resends: int) -> Rescued:
+        return Rescued(*fetch(RESCUE, [max_lost, max_resends, limit, LOST, UNCONSUMED])[0])
 
-    def consume(self, message_id: UUID, attempt: int) -> bool | None:
-        return _only(fetch(CONSUME, [message_id, attempt]))
+    def consume(self, message_id: UUID, attempt: int, consumer: str) -> bool | None:
+        return _only(fetch(CONSUME, [message_id, attempt, consumer, consumer, consumer]))
 
-    def take_lease(self, message_id: UUID, attempt: int, seconds: float, lock_id: UUID, worker: str) -> bool:
-        return execute(TAKE_LEASE, [lock_id, worker, seconds, message_id, attempt, _is_alone()]) == 1
+    def take_lease(
+        self, message_id: UUID, attempt: int, seconds: float, lock_id: UUID, worker: str, consumer: str
+    ) -> bool:
+        params = [lock_id, worker, seconds, message_id, attempt, consumer, consumer, consumer, _is_alone()]
+        return execute(TAKE_LEASE, params) == 1
 
     def finish_lease(self, message_id: UUID, lock_id: UUID) -> bool | None:
         return _only(fetch(FINISH_LEASE, [message_id, lock_id]))
@@ -106,8 +114,9 @@ class PostgreSQL(Store):
         delay: float | None,
         worker: str,
         lock_id: UUID | None,
+        stage: str,
     ) -> bool:
-        return execute(FAIL, [delay, delay, error, message_id, attempt, lock_id, worker]) == 1
+        return execute(FAIL, [delay, delay, error, message_id, attempt, lock_id, stage, worker]) == 1
 
     def reschedule(
         self,

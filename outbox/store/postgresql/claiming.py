@@ -23,17 +23,17 @@ WITH due AS MATERIALIZED (
         FOR UPDATE SKIP LOCKED
     ) AS due
     LIMIT %s
-), behind AS MATERIALIZED (  -- those of a key of which another one is on its way, or comes first
-    SELECT id, coalesce((
+), behind AS MATERIALIZED (  -- those of a key of which an earlier one is not over, or a later one is on its way
+    SELECT id, occurred_at, coalesce((
         SELECT id FROM outbox_message a
         WHERE a.consumer = due.consumer AND a.key = due.key AND a.key <> ''
-          AND a.status IN ('processing', 'sent') AND a.consumed_at IS NULL AND a.discarded_at IS NULL
-    ), (
-        SELECT id FROM outbox_message a
-        WHERE a.consumer = due.consumer AND a.key = due.key AND a.key <> ''
-          AND a.consumed_at IS NULL AND a.discarded_at IS NULL AND (a.status = 'pending' OR a.blocks_key)
+          AND a.consumed_at IS NULL AND a.discarded_at IS NULL AND (a.status <> 'failed' OR a.blocks_key)
           AND (a.occurred_at, a.id) < (due.occurred_at, due.id)
         ORDER BY a.occurred_at DESC, a.id DESC LIMIT 1
+    ), (
+        SELECT id FROM outbox_message a
+        WHERE a.consumer = due.consumer AND a.key = due.key AND a.key <> '' AND a.id <> due.id
+          AND a.status IN ('processing', 'sent') AND a.consumed_at IS NULL AND a.discarded_at IS NULL
     )) AS ahead
     FROM due WHERE key <> ''
 ), held AS MATERIALIZED (  -- locked, so that they cannot be consumed before the ones behind them are known to wait
@@ -45,6 +45,13 @@ WITH due AS MATERIALIZED (
     UPDATE outbox_message m SET waits_for = held.id
     FROM behind JOIN held ON held.id = behind.ahead WHERE m.id = behind.id
     RETURNING m.id
+), passed_by AS MATERIALIZED (  -- earlier ones that waited for one of these while it was on its way: it no longer is
+    SELECT m.id FROM outbox_message m JOIN behind ON m.waits_for = behind.id
+    WHERE (m.occurred_at, m.id) < (behind.occurred_at, behind.id)
+    FOR UPDATE OF m SKIP LOCKED
+), let_go AS (
+    UPDATE outbox_message m SET waits_for = NULL, next_attempt_at = greatest(m.next_attempt_at, now())
+    FROM passed_by WHERE m.id = passed_by.id
 ), claimed AS (
     UPDATE outbox_message m
     SET status = 'processing', attempts = m.attempts + 1, schedule_key = NULL, lock_id = %s, locked_by = %s,
@@ -73,7 +80,10 @@ unique index ``outbox_one_of_key_on_its_way`` refuses the second.
 
 RENEW = """
 UPDATE outbox_message SET locked_until = now() + make_interval(secs => %s)
-WHERE id = ANY(%s) AND lock_id = %s AND status = 'processing'
+WHERE id IN (
+    SELECT id FROM outbox_message WHERE id = ANY(%s) AND lock_id = %s AND status = 'processing'
+    FOR UPDATE SKIP LOCKED  -- whoever consumes it needs no lease of ours
+)
 """
 
 SETTLE_SENT = f"""
@@ -108,7 +118,8 @@ SELECT id, attempts, 'send', last_error, %s FROM settled
 
 RELEASE = """
 UPDATE outbox_message
-SET status = 'pending', attempts = greatest(attempts - 1, 0), lock_id = NULL, locked_until = NULL
+SET status = 'pending', attempts = greatest(attempts - 1, 0),
+    next_attempt_at = greatest(next_attempt_at, now()), lock_id = NULL, locked_until = NULL
 WHERE id IN (
     SELECT id FROM outbox_message WHERE id = ANY(%s) AND lock_id = %s AND status = 'processing'
     FOR UPDATE SKIP LOCKED
@@ -120,7 +131,10 @@ UPDATE outbox_message m
 SET status = 'pending', attempts = greatest(m.attempts - 1, 0), lock_id = NULL, locked_until = NULL,
     locked_by = '{PUT_OFF}', next_attempt_at = now() + make_interval(secs => given.delay)
 FROM unnest(%s::uuid[], %s::float8[]) AS given(id, delay)
-WHERE m.id = given.id AND m.lock_id = %s AND m.status = 'processing'
+WHERE m.id = given.id AND m.id IN (
+    SELECT id FROM outbox_message WHERE id = ANY(%s) AND lock_id = %s AND status = 'processing'
+    FOR UPDATE SKIP LOCKED
+)
 """  # noqa: S608  (constants only)
 
 HOLD = """
@@ -128,7 +142,10 @@ UPDATE outbox_message m
 SET status = 'pending', attempts = greatest(m.attempts - 1, 0), lock_id = NULL, locked_until = NULL,
     waits_for = given.pause
 FROM unnest(%s::uuid[], %s::uuid[]) AS given(id, pause)
-WHERE m.id = given.id AND m.lock_id = %s AND m.status = 'processing'
+WHERE m.id = given.id AND m.id IN (
+    SELECT id FROM outbox_message WHERE id = ANY(%s) AND lock_id = %s AND status = 'processing'
+    FOR UPDATE SKIP LOCKED
+)
   AND EXISTS (SELECT 1 FROM outbox_pause p WHERE p.id = given.pause)
 """
 

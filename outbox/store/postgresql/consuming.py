@@ -4,20 +4,26 @@ from __future__ import annotations
 
 from outbox.store.postgresql.claiming import IN_MEMORY
 
-CONSUME = """
+ADDRESSED = "(consumer = %s OR %s = '' OR (consumer = '' AND %s IN (type, 'outbox.distribute')))"
+"""Delivered to the task that the row names; one without a consumer goes to the task of its type, or to all subscribers.
+
+An empty name is not compared: the caller is no task.
+"""
+
+CONSUME = f"""
 UPDATE outbox_message
 SET consumed_at = now(), status = 'sent', sent_at = coalesce(sent_at, now()), lock_id = NULL, locked_until = NULL
 WHERE id = %s AND attempts = %s AND consumed_at IS NULL AND started_at IS NULL
-  AND status IN ('processing', 'sent')
+  AND status IN ('processing', 'sent') AND {ADDRESSED}
 RETURNING key <> ''
-"""
+"""  # noqa: S608  (constants only)
 
 TAKE_LEASE = f"""
 UPDATE outbox_message
 SET started_at = now(), status = 'sent', sent_at = coalesce(sent_at, now()),
     lock_id = %s, locked_by = %s, locked_until = now() + make_interval(secs => %s)
 WHERE id = %s AND attempts = %s AND consumed_at IS NULL AND started_at IS NULL
-  AND status IN ('processing', 'sent') AND {IN_MEMORY}
+  AND status IN ('processing', 'sent') AND {ADDRESSED} AND {IN_MEMORY}
 """  # noqa: S608  (constants only)
 
 FINISH_LEASE = """
@@ -32,13 +38,13 @@ WITH failed AS (
     UPDATE outbox_message
     SET status = CASE WHEN %s::float8 IS NULL THEN 'failed' ELSE 'pending' END,
         next_attempt_at = now() + make_interval(secs => coalesce(%s::float8, 0)),
-        lock_id = NULL, locked_until = NULL, started_at = NULL, last_error = %s
+        lock_id = NULL, locked_until = NULL, started_at = NULL, last_error = %s, resends = 0
     WHERE id = %s AND attempts = %s AND consumed_at IS NULL AND status IN ('processing', 'sent')
       AND (started_at IS NULL OR lock_id = %s)
     RETURNING id, attempts, last_error
 )
 INSERT INTO outbox_attempt (message_id, number, stage, error, worker)
-SELECT id, attempts, 'consume', last_error, %s FROM failed
+SELECT id, attempts, %s, last_error, %s FROM failed
 """
 
 RESCHEDULE = """
@@ -47,7 +53,7 @@ WITH rescheduled AS (
     SET status = 'pending', type = %s, consumer = %s, payload = %s::jsonb, headers = headers || %s::jsonb,
         queue = %s, priority = %s,
         next_attempt_at = coalesce(%s::timestamptz, now() + make_interval(secs => %s)),
-        lock_id = NULL, locked_until = NULL, started_at = NULL, consumed_at = NULL,
+        lock_id = NULL, locked_until = NULL, started_at = NULL, consumed_at = NULL, resends = 0,
         last_error = %s
     WHERE id = %s AND attempts = %s AND status IN ('processing', 'sent')
       AND (consumed_at IS NULL OR consumed_at = now())  -- now(): marked in this very transaction

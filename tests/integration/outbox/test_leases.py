@@ -7,14 +7,14 @@ from datetime import timedelta
 from uuid import UUID
 
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 from django.db.models.functions import Now
 
-from outbox import claims
+from outbox import claims, consumption
 from outbox.claims import Failure
 from outbox.models import Attempt, Message, Status
 from outbox.relay.batch import Batch
-from outbox.relay.engine import Relay
+from outbox.relay.engine import Relay, shared_relay
 from outbox.transports.base import Errors, Transport
 from outbox.transports.memory import MemoryTransport
 from tests.harness.waiting import wait_until
@@ -98,8 +98,6 @@ def test_a_consumer_that_was_quicker_is_no_refusal(messages) -> None:
 
     class Quick(MemoryTransport):
         def send(self, sent) -> Errors:
-            from outbox import consumption
-
             consumption.consume(id_, sent[0].attempts)
             connection.close()
             return {}
@@ -189,6 +187,61 @@ def test_the_next_batch_is_claimed_while_one_is_sent(messages, gated: Gated, set
     gated.answer.set()
     thread.join()
     assert len(gated.sent) == 4
+
+
+class Raising(Transport):
+    """A broker of another kind, whose troubles are plain errors of the operating system."""
+
+    def send(self, messages) -> Errors:
+        raise TimeoutError("no answer")
+
+
+def test_a_transport_may_raise_plain_errors(messages) -> None:
+    """An error of the operating system is a broker that is away, a time-out among them."""
+    messages(1)
+    relay = Relay(Raising())
+    done = relay.run_once()
+    assert (done.claimed, done.released, relay.breaker.is_open) == (1, 1, True)
+
+
+@pytest.mark.row_locks
+def test_renewing_and_putting_off_never_wait_for_a_consumer(messages) -> None:
+    """A consumer that was quicker holds its row for as long as it works; the other rows of the batch are renewed."""
+    ids = messages(2)
+    claim = claims.claim(10)
+    done: list[int] = []
+
+    def work() -> None:
+        done.append(claims.renew(claim, ids))
+        done.append(claims.defer(claim, [(ids[0], 5.0), (ids[1], 5.0)]))
+
+    with transaction.atomic():
+        assert consumption.consume(ids[0], 1)
+        in_background(work).join(10)
+        assert done == [1, 1]
+
+
+def test_what_fails_between_claim_and_send_gives_the_claim_back(messages, monkeypatch) -> None:
+    """Whatever it was, the rows do not wait for the lease to end."""
+    messages(1)
+    monkeypatch.setattr("outbox.relay.batch.close_expired", lambda _: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        Relay(MemoryTransport()).run_once()
+    assert Message.objects.get().status == Status.PENDING
+
+
+def test_threads_share_a_relay_one_at_a_time() -> None:
+    """Dispatch tasks of a thread pool use one relay of their process: no connection is left behind by a thread."""
+    relays: list[Relay] = []
+
+    def use() -> None:
+        with shared_relay() as relay:
+            relays.append(relay)
+
+    for thread in [in_background(use) for _ in range(5)]:
+        thread.join()
+    assert len(relays) == 5
+    assert len(set(map(id, relays))) == 1
 
 
 @pytest.mark.django_db(transaction=True)

@@ -5,15 +5,18 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 
 import pytest
 from celery import Celery
 from django.conf import settings as django_settings
 from django.db import connection
+from django.db.models.functions import Now
 from django.test.utils import CaptureQueriesContext
 from redis import Redis
 
 from outbox.conf import conf
+from outbox.health import LATE, findings
 from outbox.models import Attempt, Message, Status
 from outbox.relay.batch import Round
 from outbox.relay.engine import Relay
@@ -156,6 +159,21 @@ def test_only_a_bounded_time_passes_with_a_broker_that_hangs(messages, relay: Re
     began = time.monotonic()
     assert relay.run_once().released == 3
     assert time.monotonic() - began < conf().LEASE / 3
+
+
+@pytest.mark.postgresql
+def test_health_says_that_nothing_is_sent(messages, relay: Relay, proxy: Proxy) -> None:
+    """Not at the first failure, but once a message is late; and no longer when it was sent."""
+    (late, _) = messages(2)
+    proxy.refuse()
+    relay.run_once()
+    assert findings() == []
+    Message.objects.filter(pk=late).update(next_attempt_at=Now() - timedelta(seconds=LATE + 5))
+    assert [finding.name for finding in findings()] == ["delivery_late"]
+    proxy.heal()
+    relay.breaker.open_until = 0
+    assert relay.run_once().sent == 2
+    assert findings() == []
 
 
 @pytest.mark.postgresql

@@ -83,7 +83,7 @@ def test_it_writes_what_kombu_writes(broker: redis.Redis, producer: Any) -> None
     expected = taken(broker)
     assert redis_lists.serves(producer.channel)
     assert all(redis_lists.takes(envelope) for envelope in envelopes())
-    redis_lists.push(producer.channel, envelopes())
+    assert redis_lists.push(producer.channel, dict(enumerate(envelopes()))) == {}
     written = taken(broker)
     assert _without_ids(written) == _without_ids(expected)
 
@@ -98,7 +98,9 @@ def test_a_refusal_says_that_the_batch_is_uncertain(broker: redis.Redis, produce
     """As kombu's own batches say it, so that the transport finds out what was refused."""
     broker.set("b", "no list")
     with pytest.raises(BatchPublishError) as raised:
-        redis_lists.push(producer.channel, [Envelope("[]", {**OPTIONS, "routing_key": "b", "headers": {}})])
+        redis_lists.push(
+            producer.channel, {1: Envelope("[]", {**OPTIONS, "routing_key": "b", "headers": {}})}
+        )
     assert isinstance(raised.value.__cause__, redis.ResponseError)
 
 

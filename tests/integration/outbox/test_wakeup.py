@@ -9,11 +9,15 @@ import pytest
 from django.db import transaction
 from redis import Redis
 
+from outbox.database import fetch
+from outbox.models import Message
 from outbox.publish import send_command
 from outbox.relay import wakeup
 from outbox.relay.listener import Listener
+from outbox.relay.wakeup import CHANNEL
+from tests.harness.processes import Platform
 from tests.harness.waiting import wait_until
-from tests.integration.outbox import sample  # noqa: F401  (declares the sample tasks)
+from tests.integration.outbox import sample
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -48,6 +52,18 @@ def test_a_rollback_wakes_nobody(woken: list[str]) -> None:
         send_command("sample.add", {"a": 1})
         raise RuntimeError
     assert woken == []
+
+
+def test_what_is_due_later_wakes_nobody_now(woken: list[str]) -> None:
+    """A relay finds it when its time has come; together with something that is due it is one wake-up."""
+    later = sample.add.s(1)
+    with transaction.atomic():
+        later.apply_async(countdown=3600)
+    assert woken == []
+    with transaction.atomic():
+        later.apply_async(countdown=3600)
+        later.apply_async()
+    assert woken == ["woken"]
 
 
 def test_a_publish_in_a_savepoint_that_survives_wakes(woken: list[str]) -> None:
@@ -93,6 +109,48 @@ def test_a_dead_listener_falls_back_to_polling_and_listens_again(caplog: pytest.
     listener.wait(0.01)
     assert not listener._raw.closed
     listener.close()
+
+
+@pytest.mark.postgresql
+def test_listeners_that_are_killed_again_and_again_leave_nothing_behind() -> None:
+    """The server ends the listening session: each time one new session listens, and there is never a second one."""
+    listener = Listener()
+    listener.wait(0.01)
+    for _ in range(20):
+        (killed,) = _listening()
+        _terminate(killed)
+        wait_until(lambda killed=killed: killed not in _listening(), "the session to be gone")
+        listener.wait(0.01)  # finds it dead, and falls back to polling
+        listener.wait(0.01)  # listens again
+        assert len(_listening()) == 1
+    listener.close()
+    wait_until(lambda: _listening() == [], "the last session to be gone")
+
+
+@pytest.mark.postgresql
+def test_a_relay_whose_listener_was_killed_is_still_woken(platform: Platform, settings) -> None:
+    """It reports that it polls, listens again, and has not missed what was published meanwhile."""
+    settings.OUTBOX = {"WAKE_UP": ("notify",)}
+    relay = platform.manage("relay", OUTBOX_WAKE_UP="notify").wait_for("The relay is running")
+    wait_until(lambda: len(_listening()) == 1, "the relay to listen")
+    _terminate(*_listening())
+    with transaction.atomic():
+        send_command("orders.count_daily_sales", {"a": 1})
+    wait_until(lambda: not Message.objects.filter(status="pending").exists(), "the relay to send")
+    wait_until(lambda: len(_listening()) == 1, "the relay to listen again")
+    assert "Not listening" in relay.output
+
+
+def _listening() -> list[int]:
+    """The sessions that listen, by their process ids."""
+    return [
+        pid for (pid,) in fetch("SELECT pid FROM pg_stat_activity WHERE query = %s", [f"LISTEN {CHANNEL}"])
+    ]
+
+
+def _terminate(*pids: int) -> None:
+    for pid in pids:
+        fetch("SELECT pg_terminate_backend(%s)", [pid])
 
 
 def test_a_forked_child_has_a_waker_of_its_own(settings) -> None:

@@ -91,7 +91,8 @@ def test_a_worker_interrupts_an_attempt_that_hangs(platform: Platform) -> None:
         saga = Saga.objects.get(pk=start("hanging.test", "h-1"))
 
     def ended() -> bool:
-        shared_relay().turn()
+        with shared_relay() as relay:
+            relay.turn()
         return status(saga) == "compensated"
 
     wait_until(ended, "the saga to be compensated", timeout=20)

@@ -48,7 +48,7 @@ def test_payment_away_burns_no_attempts_and_comes_back_gently(platform: Platform
         assert FAILURES <= spent <= FAILURES + PROCESSES
         assert SagaTransition.objects.filter(what="waits", detail__contains="breaker open until").exists()
 
-        assert progress_of(orders[-1]).is_delayed  # the customer is told, tried or not
+        wait_until(lambda: progress_of(orders[-1]).is_delayed, "the customer to be told, tried or not")
 
         sandbox.reset_faults()
         assert wait_for_the_end(orders, timeout=90) == {"shipped": ORDERS}

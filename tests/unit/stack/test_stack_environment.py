@@ -6,12 +6,16 @@ import socket
 from collections.abc import Iterator
 from pathlib import Path
 
+import environ
 import pytest
 
-from project.stack.environment import choose_ports, given_server
+from project.stack.credentials import load_credentials
+from project.stack.environment import choose_ports, given_server, process_environment
 from project.stack.errors import StackError
 from project.stack.ports import FIRST, LAST, free_ports
 from project.stack.reservations import Reservations
+from project.stack.services import Ports
+from project.stack.state import StateDir
 
 
 @pytest.fixture
@@ -97,3 +101,12 @@ def test_an_address_that_cannot_work_is_refused(name: str, url: str, message: st
         given_server(name, {name: url})
     assert name in str(refusal.value)
     assert url not in str(refusal.value)
+
+
+def test_letters_are_files_in_the_state_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As the settings read the variable: an absolute path, wherever the processes stand."""
+    monkeypatch.delenv("EMAIL_URL", raising=False)
+    state = StateDir.open(tmp_path / "state")
+    variables = process_environment(state, load_credentials(state, {}), Ports(1, 2, 3), "", "")
+    parsed = environ.Env.email_url_config(variables["EMAIL_URL"])
+    assert parsed["EMAIL_FILE_PATH"] == str(state.file("mail"))
