@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from tests.chaos.stack import Stack
@@ -29,6 +29,7 @@ class Fault:
         declines: whether orders that could be fulfilled may end cancelled, too.
         refuses: whether a run in which nothing was refused has proved nothing.
         parks: whether some sagas may end with a person.
+        doubts: says what a run of just this fault has not proved.
     """
 
     name: str
@@ -42,3 +43,4 @@ class Fault:
     declines: bool = False
     refuses: bool = False
     parks: bool = False
+    doubts: Callable[[], Iterable[str]] = tuple

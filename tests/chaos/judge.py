@@ -37,8 +37,10 @@ def judge(
     wrong = [*audit(stack), *_own_findings(fault, stack, shop)]
     if not ended:
         wrong.append("Not everything came to an end in time.")
-    vacuous = list(_vacuous(fault, states, len(hits), refused))
     recovery = _recovery(hits)
+    vacuous = [*_vacuous(fault, states, len(hits), refused), *fault.doubts()]
+    if not recovery:
+        vacuous.append("No order was under way when the fault had hit.")
     return Report(
         fault=fault.name,
         seed=seed,

@@ -30,6 +30,8 @@ class Injecting(threading.Thread):
         self.fault = fault
         self.stack = stack
         self.over = threading.Event()
+        self.begun = threading.Event()
+        """The first injection is over."""
         self.times: list[datetime] = []
         """When each fault that has hit was over."""
         self.error: BaseException | None = None
@@ -42,9 +44,12 @@ class Injecting(threading.Thread):
                     break
                 hits = self.fault.inject(self.stack)
                 self.times += [datetime.now(UTC)] * hits
+                self.begun.set()
             self.fault.heal(self.stack)
         except BaseException as error:  # noqa: BLE001  (told by whoever waits for it)
             self.error = error
+        finally:
+            self.begun.set()
 
     def end(self) -> None:
         """No more faults. Raises what went wrong with injecting them."""
@@ -70,6 +75,8 @@ def run(fault: Fault, stack: Stack, *, orders: int, seed: int, patience: float) 
     injecting = Injecting(fault, stack)
     injecting.start()
     for number in range(orders):
+        if number == orders * 2 // 3:
+            injecting.begun.wait(patience)  # the rest meets whatever the fault has left behind
         insist(lambda number=number: shop.place(number))
         time.sleep(stack.random.uniform(0, 2 / RATE))
     _await(lambda: insist(shop.has_ended) or not injecting.is_alive(), patience)

@@ -81,10 +81,11 @@ class Claiming(Store):
 
     def defer(self, delays: Sequence[tuple[UUID, float]], lock_id: UUID) -> int:
         back = {"status": Status.PENDING, "attempts": REFUND, "locked_by": PUT_OFF, **FREE}
+        seconds = dict(delays)
         with atomic():
             return sum(
-                _ours([id_], lock_id).update(next_attempt_at=later(seconds), **back)
-                for id_, seconds in delays
+                _ours([id_], lock_id).update(next_attempt_at=later(seconds[id_]), **back)
+                for id_ in _unlocked(list(seconds), lock_id)
             )
 
     def hold(self, pairs: Sequence[tuple[UUID, UUID]], lock_id: UUID) -> int:

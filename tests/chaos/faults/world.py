@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from tests.chaos.fault import Fault
 from tests.chaos.stack import Stack
 
@@ -32,6 +34,18 @@ def behave(stack: Stack) -> None:
         stack.outside.set_faults(service, decline_rate=ROUGH["decline_rate"])
 
 
+def with_slow_steps(stack: Stack) -> None:
+    """So that a deployment takes less time than the orders do."""
+    stack.usual()
+    for service in SERVICES:
+        stack.outside.set_faults(service, latency_ms=1500)
+
+
+def be_quick(stack: Stack) -> None:
+    """No latency any more."""
+    stack.outside.reset_faults()
+
+
 def deploy(stack: Stack) -> int:
     """New workers beside the old ones, then the old ones end in order, then new orders have the new version."""
     from tests.chaos import worker
@@ -46,6 +60,15 @@ def deploy(stack: Stack) -> int:
     return 1
 
 
+def versions_missing() -> Iterator[str]:
+    """Sagas of both versions must have come to a good end."""
+    from outbox.saga.models import Saga
+
+    for version in (1, 2):
+        if not Saga.objects.filter(version=version, status=Saga.Status.COMPLETED).exists():
+            yield f"No saga of version {version} was completed."
+
+
 FAULTS = [
     Fault(
         "outside",
@@ -56,5 +79,13 @@ FAULTS = [
         declines=True,
         parks=True,
     ),
-    Fault("new-version", "a new version is deployed while sagas run", deploy, times=1, pause=(4.0, 4.0)),
+    Fault(
+        "new-version",
+        "a new version is deployed while sagas run",
+        deploy,
+        with_slow_steps,
+        be_quick,
+        times=1,
+        doubts=versions_missing,
+    ),
 ]
