@@ -55,7 +55,10 @@ class DurableCelery(Celery):
 
     @contextmanager
     def producer_or_acquire(self, producer: Any = None) -> Iterator[Any]:
-        """As Celery's. What is published under one producer, such as a group, is written by one INSERT at its end."""
+        """As Celery's. What is published under one producer, such as a group, is written by one INSERT at its end.
+
+        A transaction (or savepoint) that begins within writes its own at once.
+        """
         from outbox.capture import CapturingProducer, one_insert
 
         alone = isinstance(producer, CapturingProducer)

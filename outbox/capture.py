@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 from uuid import NAMESPACE_OID, UUID, uuid5
@@ -22,6 +23,7 @@ from kombu.exceptions import EncodeError
 from kombu.utils.json import dumps
 
 from outbox.context import current_context
+from outbox.database import connection
 from outbox.exceptions import OutboxError
 from outbox.models.message import DEFAULT_PRIORITY
 from outbox.publish import build, insert
@@ -51,22 +53,45 @@ def row_id(task_id: str) -> UUID:
         return uuid5(NAMESPACE_OID, task_id)
 
 
-_rows: ContextVar[list[NewMessage] | None] = ContextVar("outbox_rows", default=None)
+@dataclass
+class Collected:
+    """Rows that are to be written together, and the transaction (with its savepoints) that they belong to."""
+
+    transaction: tuple[object, ...]
+    rows: list[NewMessage] = field(default_factory=list)
+
+
+_collected: ContextVar[Collected | None] = ContextVar("outbox_collected", default=None)
 
 
 @contextmanager
 def one_insert() -> Iterator[None]:
-    """What is captured in this block is written by one INSERT at its end; nothing of it, when the block raises."""
-    if _rows.get() is not None:
+    """What is captured in this block is written by one INSERT at its end; nothing of it, when the block raises.
+
+    What is captured in a transaction or savepoint that began within the block belongs to that, and is written at once.
+    """
+    if _collecting() is not None:
         yield
         return
-    rows: list[NewMessage] = []
-    token = _rows.set(rows)
+    collected = Collected(_transaction())
+    token = _collected.set(collected)
     try:
         yield
     finally:
-        _rows.reset(token)
-    insert(rows)
+        _collected.reset(token)
+    insert(collected.rows)
+
+
+def _collecting() -> Collected | None:
+    """What is being collected in the transaction at hand."""
+    collected = _collected.get()
+    return collected if collected and collected.transaction == _transaction() else None
+
+
+def _transaction() -> tuple[object, ...]:
+    """The open transaction, with its savepoints."""
+    database = connection()
+    return (database, *database.atomic_blocks)
 
 
 class NoEvents:
@@ -149,9 +174,9 @@ class CapturingProducer:
         return row
 
     def _insert(self, row: NewMessage) -> None:
-        collected = _rows.get()
+        collected = _collecting()
         if collected is not None and row.schedule_key is None:
-            collected.append(row)
+            collected.rows.append(row)
             return
         (id_,) = insert([row])
         self.replaced = id_ if id_ != row.id else None

@@ -77,8 +77,13 @@ def settle_failed(claim: Claim, failures: Iterable[Failure], worker: str) -> int
 
 
 def refused(claim: Claim, ids: Sequence[UUID]) -> int:
-    """How many of these are in other hands: our lease ran out, and writes of ours to them changed nothing."""
-    return store().count_refused(ids, claim.lock_id)
+    """How many of these our lease ran out for: others have them, or they came back, and our writes changed nothing.
+
+    Not guaranteed: that it is all of them. What others have sent by now looks as if it were ours.
+    """
+    wanted = set(ids)
+    attempts = {message.id: message.attempts for message in claim.messages if message.id in wanted}
+    return store().count_refused(attempts, claim.lock_id)
 
 
 def release(claim: Claim, ids: Sequence[UUID]) -> int:

@@ -23,7 +23,7 @@ from django.db.models.functions import Now
 from outbox.capture import row_id
 from outbox.claims import Claim, Claimed, free
 from outbox.conf import conf
-from outbox.database import atomic
+from outbox.database import DATABASE_AWAY, atomic
 from outbox.models import Message, Status
 from outbox.outcomes import keeps_results_here
 from outbox.relay.wakeup import wake_on_commit
@@ -124,6 +124,8 @@ def _tell_celery(messages: Sequence[Message], reason: str) -> None:
         try:
             with atomic():
                 _tell_celery_of(message, reason)
+        except DATABASE_AWAY:
+            raise  # with it, all of the transaction is gone
         except Exception:
             logger.exception("%s was closed, but Celery could not be told: %s", message.id, reason)
 
@@ -153,7 +155,7 @@ def _tell_celery_of(message: Message, reason: str) -> None:
 def _has_expired(message: Claimed, now: datetime) -> bool:
     try:
         text = json.loads(message.headers)["celery"]["headers"]["expires"]
-        expires: datetime = maybe_make_aware(maybe_iso8601(text), current_app.timezone)
-        return expires <= now
-    except (KeyError, TypeError, ValueError, OverflowError):
+        expires: datetime | None = maybe_make_aware(maybe_iso8601(text), current_app.timezone)
+    except (AttributeError, KeyError, TypeError, ValueError, OverflowError):
         return False  # no expiry of Celery's: somebody's own header
+    return expires is not None and expires <= now

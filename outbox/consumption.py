@@ -1,8 +1,8 @@
 """The consumer's half of the SQL: an effect happens once, because its mark commits with it.
 
 A delivery carries the number of its attempt. It may run only while that attempt is on its way (Processing or Sent), the
-row is not consumed, and names the task that it was delivered to; so duplicates, late deliveries, those of purged rows and
-those forged for another task find no row and do nothing. A delivery's arguments are the broker message's, not the row's.
+row is not consumed, and names the task that it came to; so duplicates, late deliveries, those of purged rows and those
+forged for another task find no row and do nothing. A delivery's arguments are the broker message's, not the row's.
 """
 
 from __future__ import annotations
@@ -17,10 +17,25 @@ from django.db.models import F
 from outbox.backoff import default_policy
 from outbox.claims import free
 from outbox.conf import conf
-from outbox.models import Attempt
+from outbox.models import Attempt, Message, Status
+from outbox.models.message import addressed_to
 from outbox.relay.wakeup import wake_on_commit
 from outbox.rows import NewMessage
 from outbox.store import store
+
+
+def current(message_id: UUID, attempt: int, consumer: str = "") -> Message | None:
+    """The message, while this attempt of it has no outcome and it is addressed to ``consumer``.
+
+    By default that is the task at work; outside of one, anybody.
+    """
+    on_its_way = Message.objects.using(conf().DATABASE).filter(
+        id=message_id,
+        attempts=attempt,
+        status__in=[Status.PROCESSING, Status.SENT],
+        consumed_at=None,
+    )
+    return on_its_way.filter(addressed_to(consumer or _task_at_work())).first()
 
 
 def consume(message_id: UUID, attempt: int) -> bool:
@@ -119,7 +134,7 @@ def _task_at_work() -> str:
     Not that of the task's function: an application may register one under several names.
     """
     task = get_current_worker_task()
-    return str(task.request.task or task.name) if task else ""
+    return str(getattr(task.request, "task", None) or task.name) if task else ""
 
 
 def _fail(

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import difflib
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 from uuid import UUID
 
-from django.db.models import QuerySet
+from django.db.models import F, QuerySet
 from django.db.models.functions import Now
 
 from outbox import known
@@ -22,15 +22,25 @@ from outbox.exceptions import OperationRefused
 from outbox.journal import ADDED, CHANGED, REMOVED, name_of, note
 from outbox.models import Message, Pause, RateLimit, Status
 from outbox.relay.wakeup import wake_on_commit
-from outbox.store.records import PUT_OFF
 
 if TYPE_CHECKING:
     from outbox.journal import Actor
 
 BATCH = 1000
 """Messages let go in one transaction."""
+AT_ONCE = 2000
+"""Messages let go by whoever ends a pause, about; the relays do the rest."""
 LONGEST = 200
 """Characters of a type, a queue or a key."""
+
+
+class Resumed(NamedTuple):
+    """Messages that a pause had held back."""
+
+    freed: int
+    """Due again."""
+    left: int
+    """Let go by the relays, within about a minute."""
 
 
 def pause(scope: str, value: str, reason: str, *, by: Actor = "") -> Pause:
@@ -62,13 +72,14 @@ def pause(scope: str, value: str, reason: str, *, by: Actor = "") -> Pause:
     return found
 
 
-def resume(scope: str, value: str, *, by: Actor = "") -> int:
-    """End a pause: what waited for it is due again, oldest first as ever. Returns how many messages that were.
+def resume(scope: str, value: str, *, by: Actor = "") -> Resumed:
+    """End a pause: what waited for it is due again. Returns how many messages are so now, and how many will be.
+
+    The first ``AT_ONCE`` are let go here, the oldest first. The others the relays let go, which look every minute
+    for what waits for a pause that is gone; so a request ends soon, and a crash in the middle is healed.
 
     Raises:
         OperationRefused: it is not paused; the message names what is.
-
-    A crash in the middle is healed by the relays: they let go what waits for a pause that is gone.
     """
     with atomic():
         found = _pauses().select_for_update().filter(scope=scope, value=value).first()
@@ -77,9 +88,10 @@ def resume(scope: str, value: str, *, by: Actor = "") -> int:
         ended = found.pk
         note(by, [found], REMOVED, f"Resumed; it was paused because: {found.reason}")
         found.delete()
-    freed = _in_batches(_messages().filter(waits_for=ended), waits_for=None)
+    held = _messages().filter(waits_for=ended)
+    freed = _in_batches(held, at_most=AT_ONCE, waits_for=None)
     wake_on_commit()
-    return freed
+    return Resumed(freed, left=held.count() if freed >= AT_ONCE else 0)
 
 
 def set_limit(
@@ -106,10 +118,10 @@ def set_limit(
     _require(bool(reason.strip()), "Say why: the reason is kept with the limit.")
     burst = max(1, math.ceil(per_second)) if burst is None else burst
     _require(1 <= burst < 2**31, "The burst must be 1 or more: with less, nothing could ever be sent.")
-    now = {"tokens": burst, "refilled_at": Now(), "last_slot_at": Now(), "set_at": Now()}
+    times = dict.fromkeys(("refilled_at", "last_slot_at", "last_return_at", "set_at"), Now())
     said = {"per_second": per_second, "burst": burst, "reason": reason.strip(), "set_by": name_of(by)}
     with atomic():
-        limit, is_new = _limits().update_or_create(type=type_, defaults={**said, **now})
+        limit, is_new = _limits().update_or_create(type=type_, defaults={**said, "tokens": burst, **times})
         limit.refresh_from_db()
         what = f"Limited to {per_second:g} per second, {burst} at once: {reason.strip()}"
         note(by, [limit], ADDED if is_new else CHANGED, what)
@@ -150,21 +162,22 @@ def doubts(scope: str, value: str) -> str:
     return f"Nothing here knows the {scope} {value!r}.{hint}"
 
 
-def _in_batches(rows: QuerySet[Message], **values: Any) -> int:
-    """Change all rows of a kind which the change ends. Those that somebody holds right now are passed over."""
+def _in_batches(rows: QuerySet[Message], at_most: float = math.inf, **values: Any) -> int:
+    """Change rows of a kind which the change ends. Those that somebody holds right now are passed over."""
     changed = 0
     while True:
         with atomic():
             some = rows.select_for_update(skip_locked=True).order_by("priority", "next_attempt_at", "id")
             ids: list[UUID] = list(some.values_list("id", flat=True)[:BATCH])
             changed += rows.filter(id__in=ids).update(**values) if ids else 0
-        if len(ids) < BATCH:
+        if len(ids) < BATCH or changed >= at_most:
             return changed
 
 
 def _recall(type_: str) -> int:
     """Make due what a limit had put off."""
-    put_off = _messages().filter(type=type_, status=Status.PENDING, waits_for=None, locked_by=PUT_OFF)
+    at_its_slot = {"put_off_until": F("next_attempt_at")}
+    put_off = _messages().filter(type=type_, status=Status.PENDING, waits_for=None, **at_its_slot)
     recalled = _in_batches(put_off.filter(next_attempt_at__gt=Now()), next_attempt_at=Now())
     wake_on_commit()
     return recalled

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 from uuid import UUID
 
@@ -12,7 +13,7 @@ from celery.exceptions import Ignore, Reject, Retry
 from celery.utils.log import get_task_logger
 
 from outbox import consumption
-from outbox.backoff import default_policy
+from outbox.backoff import default_policy, next_delay
 from outbox.capture import row_id
 from outbox.database import DATABASE_AWAY, atomic, connection
 from outbox.exceptions import PermanentError
@@ -79,8 +80,11 @@ def run_transactionally(task: DurableTask, delivery: Delivery, args: Any, kwargs
 
 def run_leased(task: DurableTask, delivery: Delivery, args: Any, kwargs: Any) -> Any:
     """Hold a lease while it runs, mark at the end. A crash means again."""
-    lock_id = consumption.take_lease(
-        delivery.message_id, delivery.attempt, task.lease_seconds, worker=delivery.worker
+    lock_id = _insist(
+        delivery,
+        lambda: consumption.take_lease(
+            delivery.message_id, delivery.attempt, task.lease_seconds, worker=delivery.worker
+        ),
     )
     if lock_id is None:
         raise _not_ours(task, delivery)
@@ -89,9 +93,9 @@ def run_leased(task: DurableTask, delivery: Delivery, args: Any, kwargs: Any) ->
     except Exception as error:
         raise _after_failure(task, delivery, error, lock_id=lock_id) from error
     try:
-        done = _insist(lambda: _finish(task, delivery, lock_id, result, ignored=wish is not None))
-    except (Ignore, *DATABASE_AWAY):
-        raise  # not written: the lease will end, and it runs again
+        done = _insist(delivery, lambda: _finish(task, delivery, lock_id, result, ignored=wish is not None))
+    except Ignore:
+        raise
     except Exception as error:  # such as a result that nothing can encode
         raise _after_failure(task, delivery, error, lock_id=lock_id) from error
     return _tell(task, result, wish, done)
@@ -101,16 +105,14 @@ def run_manually(task: DurableTask, delivery: Delivery, args: Any, kwargs: Any) 
     """The task consumes its message itself, in a transaction of its own making."""
     try:
         return task.run(*args, **kwargs)
-    except (Ignore, Reject, Retry, *DATABASE_AWAY):
+    except (Ignore, Reject, Retry):
+        raise
+    except DATABASE_AWAY as error:
+        if _insist(delivery, lambda: _is_open(delivery)):
+            raise _not_written(delivery) from error
         raise
     except Exception as error:
-        delay = (
-            None if not _takes(task, args, kwargs) else _delay(task, delivery, error, in_transaction=False)
-        )
-        # Changes nothing when the task has consumed its message: then the error was its own outcome.
-        consumption.fail(
-            delivery.message_id, delivery.attempt, describe(error), delay, worker=delivery.worker
-        )
+        _insist(delivery, partial(_fail_manually, task, delivery, error, args, kwargs))
         raise
 
 
@@ -119,6 +121,18 @@ MODES: dict[str, Callable[[DurableTask, Delivery, Any, Any], Any]] = {
     "leased": run_leased,
     "manual": run_manually,
 }
+
+
+def _fail_manually(task: DurableTask, delivery: Delivery, error: Exception, args: Any, kwargs: Any) -> None:
+    """Changes nothing when the task has consumed its message (then the error was its own outcome), nor when the message
+    is addressed to another one."""
+    if not _is_open(delivery):
+        return
+    delay, flaw = None, ""
+    if _takes(task, args, kwargs):
+        delay, flaw = _delay(task, delivery, error, in_transaction=False)
+    text = describe(error) + flaw
+    consumption.fail(delivery.message_id, delivery.attempt, text, delay, worker=delivery.worker)
 
 
 def _takes(task: DurableTask, args: Any, kwargs: Any) -> bool:
@@ -203,10 +217,10 @@ def _after_failure(
     if asked := _reschedule_of(task):
         cause = getattr(error, "exc", None) if isinstance(error, Retry) else error
         text = describe(cause) if cause else "Asked to run again."
-        _insist(lambda: _reschedule(delivery, text, asked, lock_id))
+        _insist(delivery, lambda: _reschedule(delivery, text, asked, lock_id))
         return error
-    delay = _delay(task, delivery, error, in_transaction=lock_id is None)
-    done = _insist(lambda: _fail(task, delivery, error, delay, lock_id))
+    delay, flaw = _delay(task, delivery, error, in_transaction=lock_id is None)
+    done = _insist(delivery, lambda: _fail(task, delivery, error, flaw, delay, lock_id))
     if done is None:
         return _not_ours(task, delivery)
     leave_out(task.request, done)
@@ -214,11 +228,16 @@ def _after_failure(
 
 
 def _fail(
-    task: DurableTask, delivery: Delivery, error: Exception, delay: float | None, lock_id: UUID | None
+    task: DurableTask,
+    delivery: Delivery,
+    error: Exception,
+    flaw: str,
+    delay: float | None,
+    lock_id: UUID | None,
 ) -> Done | None:
     """Write that it failed and, when that is final, what Celery makes of it. ``None``: this run is outdated."""
     with atomic():
-        text = describe(error)
+        text = describe(error) + flaw
         is_current = consumption.fail(
             delivery.message_id, delivery.attempt, text, delay, worker=delivery.worker, lock_id=lock_id
         )
@@ -229,15 +248,16 @@ def _fail(
         return record_failure(task, delivery.message_id, error) if final else ()
 
 
-def _delay(task: DurableTask, delivery: Delivery, error: Exception, *, in_transaction: bool) -> float | None:
-    """Seconds to the next attempt, or ``None`` when this was the last."""
+def _delay(
+    task: DurableTask, delivery: Delivery, error: Exception, *, in_transaction: bool
+) -> tuple[float | None, str]:
+    """Seconds to the next attempt, or ``None`` when this was the last; and what is wrong with the policy."""
     policy = task.policy()
     if in_transaction and isinstance(error, DATABASE_AWAY):
         policy = default_policy()  # all was rolled back: no outcome of the task's, but the database's
     if isinstance(error, Reject) and error.requeue:
-        return default_policy().delay(delivery.tries)
-    final = isinstance(error, PermanentError) or policy.exhausted(delivery.tries)
-    return None if final else policy.delay(delivery.tries)
+        return default_policy().delay(delivery.tries), ""
+    return (None, "") if isinstance(error, PermanentError) else next_delay(policy, delivery.tries)
 
 
 def _reschedule(delivery: Delivery, cause: str, asked: NewMessage, lock_id: UUID | None) -> bool:
@@ -256,10 +276,13 @@ def _reschedule_of(task: DurableTask) -> NewMessage | None:
     return found
 
 
-def _insist(write: Callable[[], T]) -> T:
+def _insist(delivery: Delivery, write: Callable[[], T]) -> T:
     """Write an outcome; once more on a fresh connection, when the one that waited during the work has died.
 
     Doing it twice is harmless: each of these writes carries its fence.
+
+    Raises:
+        Ignore: not written. The message will come back, so this run is no outcome that Celery should tell anybody of.
     """
     try:
         return write()
@@ -267,4 +290,20 @@ def _insist(write: Callable[[], T]) -> T:
         if connection().in_atomic_block:
             raise
         connection().close()
+    try:
         return write()
+    except DATABASE_AWAY as error:
+        raise _not_written(delivery) from error
+
+
+def _not_written(delivery: Delivery) -> Exception:
+    """To be called where the error is at hand: it is logged."""
+    told = f"Attempt {delivery.attempt} of {delivery.message_id} has no outcome, and will be followed by another."
+    logger.exception(told)
+    outcome: Exception = Ignore(told)
+    return outcome
+
+
+def _is_open(delivery: Delivery) -> bool:
+    """Whether the message is addressed to the task at work, and this attempt has no outcome yet."""
+    return consumption.current(delivery.message_id, delivery.attempt) is not None

@@ -6,8 +6,9 @@ from celery import current_app
 
 from outbox.celery import DurableTask
 from outbox.events import known_types, unknown_type
+from outbox.models.message import DISTRIBUTE
 from outbox.subscriptions import subscribers_of
-from outbox.transports.envelope import DISTRIBUTE, queue_of
+from outbox.transports.envelope import queue_of
 
 PRIVATE = ("outbox.", "celery.")
 """Tasks of the machinery itself: nobody addresses a message to them by hand."""

@@ -48,9 +48,10 @@ def publish(
         priority: 0 first, 9 last.
         at: when it becomes due, with a time zone.
         delay: when it becomes due: seconds (or a timedelta) from now, by the database's clock.
-        schedule_key: the caller's name for it until it is sent. Publishing under a name that waits replaces payload
-            and time of the message that waits; :func:`outbox.api.cancel_scheduled` cancels it. Where two transactions
-            do so at the same time, the second waits for the first one's end.
+        schedule_key: the caller's name for it until a relay takes it up. Publishing under a name that waits replaces
+            payload and time of the message that waits; :func:`outbox.api.cancel_scheduled` cancels it. Where two
+            transactions do so at the same time, the second waits for the first one's end. A message that was taken up
+            has lost its name for good, also when it waits once more: the broker was away, or its consumer failed.
         coalesce: where it replaces one that waits, the earlier of the two times holds: a steady stream of changes is
             one message in a while, with the latest payload, and never put off for ever.
 

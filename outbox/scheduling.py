@@ -17,17 +17,21 @@ CANCELLED = "Cancelled before it was sent."
 
 
 def cancel_scheduled(what: type | str, schedule_key: str) -> int:
-    """Cancel what waits unsent under a caller's name: closed as Failed, with the reason, and never sent.
+    """Cancel what waits under a caller's name: closed as Failed, with the reason, and never sent.
 
     In a transaction, the cancellation belongs to it. Safe at any moment: a message that a relay claims at the same
     time is either cancelled or sent, and the answer says which.
+
+    Not guaranteed: to find a message that has not been sent. A relay that takes one up takes its name away for good;
+    put back, as in an outage of the broker, it waits without a name, and will be sent.
 
     Args:
         what: an event's class or name (its messages to all of today's subscribers), or a task's name.
         schedule_key: the name given when it was published.
 
     Returns:
-        How many messages were cancelled; 0 when none waits: sent already, cancelled already, or never there.
+        How many messages were cancelled; 0 when none waits under that name: taken up already, cancelled already, or
+        never there.
     """
     rows = Message.objects.using(conf().DATABASE)
     waiting = rows.filter(

@@ -29,6 +29,7 @@ def subscribe(
     queue: str = "default",
     retry: RetryPolicy | None = None,
     consumption: str = "transactional",
+    lease_seconds: float = 60.0,
 ) -> Callable[[Subscriber], Subscriber]:
     """Decorator: make a plain function of one event a subscriber.
 
@@ -42,6 +43,7 @@ def subscribe(
         retry: when to try again; by default that of ``settings.OUTBOX``.
         consumption: ``transactional`` (the effect commits together with the mark that it happened: once) or
             ``leased`` (runs outside a transaction, for work that calls out: at least once).
+        lease_seconds: how long a leased run may take before it counts as dead, and another one begins.
 
     Raises:
         OutboxError: the name is another subscriber's: only one of them would run.
@@ -60,6 +62,7 @@ def subscribe(
             home_queue=queue,
             typing=False,
             consumption=consumption,
+            lease_seconds=lease_seconds,
             delivery_retry=retry,
             ignore_result=True,
             subscriber=place,

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 from collections import Counter
+from functools import partial
 from typing import Any
 
 from celery import Task, shared_task
 from celery.signals import task_revoked
 
-from outbox.capture import row_id
+from outbox.afterwards import afterwards
 from outbox.celery import DurableTask, delivery_of
+from outbox.closing import close_delivery
 from outbox.conf import conf
-from outbox.consumption import call_off
+from outbox.deliveries import Delivery
 from outbox.events import known_types, unknown_type
 from outbox.models import Message
+from outbox.models.message import DISTRIBUTE
 from outbox.publish import build, insert
 from outbox.subscriptions import subscribers_of
-from outbox.transports.envelope import DISTRIBUTE
 
 
 class DispatchTask(Task):
@@ -48,9 +50,20 @@ def prune() -> dict[str, int]:
 
 
 @task_revoked.connect  # type: ignore[untyped-decorator]
-def call_off_revoked(request: Any, expired: bool, **_: Any) -> None:
-    """A message that a worker threw away unseen, revoked or expired, is closed: nobody waits for it any more."""
-    call_off(row_id(request.id), "Expired before a worker took it." if expired else "Revoked.")
+def call_off_revoked(request: Any, expired: bool = False, terminated: bool = False, **_: Any) -> None:
+    """A message that a worker threw away, revoked or expired, is closed: nobody waits for it any more.
+
+    One that was at work, and is being killed, is closed in the background.
+    """
+    delivery = Delivery.of(request)
+    if delivery is None:
+        return
+    reason = "Expired before a worker took it." if expired else "Revoked."
+    close = partial(close_delivery, delivery.message_id, delivery.attempt, reason, killed=terminated)
+    if terminated:
+        afterwards(close, f"the revocation of {delivery.message_id}")
+    else:
+        close()
 
 
 @shared_task(bind=True, base=DurableTask, name=DISTRIBUTE, consumption="transactional", ignore_result=True)  # type: ignore[untyped-decorator]

@@ -56,6 +56,9 @@ class RateLimit(models.Model):
     last_slot_at = models.DateTimeField(
         db_default=Now(), editable=False, help_text="Until when messages are put off already."
     )
+    last_return_at = models.DateTimeField(
+        db_default=Now(), editable=False, help_text="Until when those have slots that had missed theirs."
+    )
     reason = models.TextField(blank=True)
     set_by = models.CharField(max_length=200, blank=True)
     set_at = models.DateTimeField(db_default=Now(), editable=False)

@@ -14,6 +14,8 @@ from outbox.models.constraints import PartlyUnique
 from outbox.models.functions import RandomUUID
 
 DEFAULT_PRIORITY = 5
+DISTRIBUTE = "outbox.distribute"
+"""The task that gives a message without a consumer to all subscribers of its type."""
 
 
 class Status(models.TextChoices):
@@ -23,6 +25,17 @@ class Status(models.TextChoices):
     PROCESSING = "processing", "Processing"
     SENT = "sent", "Sent"
     FAILED = "failed", "Failed"
+
+
+def addressed_to(task: str) -> Q:
+    """Messages that a delivery to this task stands for; all, for an empty name.
+
+    One without a consumer goes to the task that its type names, or to the one that gives it to all subscribers.
+    """
+    if not task:
+        return Q()
+    nobodys = Q(consumer="") if task == DISTRIBUTE else Q(consumer="", type=task)
+    return Q(consumer=task) | nobodys
 
 
 class Message(models.Model):
@@ -85,6 +98,9 @@ class Message(models.Model):
         null=True,
         editable=False,
         help_text="The message before it in its key, or the pause that holds it back, while Pending.",
+    )
+    put_off_until = models.DateTimeField(
+        null=True, editable=False, help_text="Its latest slot in the line of a rate limit."
     )
     attempts = models.PositiveIntegerField(default=0, db_default=0, editable=False)
     redriven_after = models.PositiveIntegerField(

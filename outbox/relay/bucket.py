@@ -2,8 +2,10 @@
 
 The bucket keeps the promise: in any time ``t``, all relays together send at most ``per_second * t + burst`` messages of
 the type. The line only spares work: whoever finds no token gets a slot at its end, one ``1 / per_second`` after the
-other, and is not looked at before. When its slot has come, it passes if there is a token (there is one, unless no relay
-looked for a while), else it goes to the end again.
+other, and is not looked at before. When its slot has come, it passes if there is a token. There is one, unless no
+relay looked for a while: then all who missed their slots get new ones at the front, from now on and in their order. Who
+had those slots meets them there, the older one passes, and the other gets the next new one: the line moves on as a
+whole, and each in it is put off once more.
 
 Token bucket: as in RFC 2697, refilled continuously.
 """
@@ -29,6 +31,9 @@ class Bucket(NamedTuple):
     tokens: float
     refilled_at: datetime
     last_slot_at: datetime
+    """The end of the line."""
+    last_return_at: datetime
+    """The end of what those have who missed their slots."""
 
 
 def take(bucket: Bucket, now: datetime, waited: Sequence[bool]) -> tuple[Bucket, list[float | None]]:
@@ -44,18 +49,25 @@ def take(bucket: Bucket, now: datetime, waited: Sequence[bool]) -> tuple[Bucket,
     """
     tokens = min(float(bucket.burst), bucket.tokens + bucket.per_second * _seconds(now - bucket.refilled_at))
     # Without a line its end stays in the past: another relay's ``now`` may be a moment older than ours.
-    line = _seconds(bucket.last_slot_at - now)
+    line, front = _seconds(bucket.last_slot_at - now), _seconds(bucket.last_return_at - now)
     delays: list[float | None] = []
     for has_waited in waited:
         if tokens >= ENOUGH and (has_waited or line == 0):
             tokens -= 1
             delays.append(None)
+        elif has_waited:
+            front += 1 / bucket.per_second
+            line = max(line, front)
+            delays.append(front)
         else:
             line += 1 / bucket.per_second
             delays.append(line)
-    end = now + timedelta(seconds=line) if line else bucket.last_slot_at
-    changed = bucket._replace(tokens=tokens, refilled_at=_stamp(bucket, now), last_slot_at=end)
-    return changed, delays
+    return bucket._replace(
+        tokens=tokens,
+        refilled_at=_stamp(bucket, now),
+        last_slot_at=now + timedelta(seconds=line) if line else bucket.last_slot_at,
+        last_return_at=now + timedelta(seconds=front) if front else bucket.last_return_at,
+    ), delays
 
 
 def _seconds(span: timedelta) -> float:

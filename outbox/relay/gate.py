@@ -141,10 +141,14 @@ def take_tokens(type_: str, waited: Sequence[bool]) -> list[float | None]:
         row = limits.annotate(now=Now()).first()
         if row is None:
             return [None] * len(waited)  # lifted this moment
-        before = Bucket(row.per_second, row.burst, row.tokens, row.refilled_at, row.last_slot_at)
+        slots = (row.last_slot_at, row.last_return_at)
+        before = Bucket(row.per_second, row.burst, row.tokens, row.refilled_at, *slots)
         after, delays = take(before, row.now, waited)
         if limits.filter(refilled_at=before.refilled_at).update(
-            tokens=after.tokens, refilled_at=after.refilled_at, last_slot_at=after.last_slot_at
+            tokens=after.tokens,
+            refilled_at=after.refilled_at,
+            last_slot_at=after.last_slot_at,
+            last_return_at=after.last_return_at,
         ):
             return delays
     logger.warning("The limit of %s is changed so often that %s messages wait a second", type_, len(waited))

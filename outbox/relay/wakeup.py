@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
+from typing import Any
 
 from django.db import close_old_connections, transaction
 
@@ -20,6 +21,8 @@ from outbox.relay.per_process import PerProcess
 logger = logging.getLogger(__name__)
 
 CHANNEL = "outbox"
+ENOUGH_WAITING = 10
+"""Tasks in the dispatch queue that are as good as one more. Above one: other periodic tasks may be among them."""
 
 
 def wake_on_commit() -> None:
@@ -64,10 +67,19 @@ class Waker:
 
 
 def send_dispatch_task() -> None:
-    """Ask a Celery worker for a round of the relay; the request expires where nobody takes it for minutes."""
+    """Ask a Celery worker for a round of the relay; the request expires where nobody takes it for minutes.
+
+    Nothing is sent while ``ENOUGH_WAITING`` tasks wait in the queue: whoever takes the last of them sees what is
+    committed by now. So while no worker takes any, the queue grows to about that many, and one more for each process
+    that looks at the same moment. Not guaranteed: the bound on a broker that cannot tell (one outside kombu's virtual
+    transports, such as RabbitMQ).
+    """
     from outbox.tasks import dispatch
 
-    dispatch.apply_async(queue=conf().DISPATCH_QUEUE, expires=conf().periodic_expiry, retry=False)
+    queue = conf().DISPATCH_QUEUE
+    with dispatch.app.amqp.producer_pool.acquire(block=True) as producer:
+        if _waiting(producer.channel, queue) < ENOUGH_WAITING:
+            dispatch.apply_async(queue=queue, expires=conf().periodic_expiry, retry=False, producer=producer)
 
 
 def notify_listeners() -> None:
@@ -81,6 +93,12 @@ def ring_thread() -> None:
     from outbox.relay.thread import relay_thread
 
     relay_thread().wake()
+
+
+def _waiting(channel: Any, queue: str) -> int:
+    """How many tasks are in a queue; 0 where the broker cannot tell."""
+    size = getattr(channel, "_size", None)
+    return int(size(queue)) if size else 0
 
 
 WAYS: dict[str, Callable[[], None]] = {

@@ -1,12 +1,13 @@
 """The seam between the engine and a database: every write of it, each atomic, each under its fence.
 
-One conformance suite (``tests/conformance``) holds for all. All times are the database's.
+The same tests hold for all of them (``tests/integration/outbox/test_portability.py`` runs them on each). All times are
+the database's.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from uuid import UUID
 
 from outbox.rows import NewMessage
@@ -34,8 +35,8 @@ class Store(ABC):
         """Processing → Pending or Failed, each with an attempt. Never waits for a consumer that holds its row."""
 
     @abstractmethod
-    def count_refused(self, ids: Sequence[UUID], lock_id: UUID) -> int:
-        """How many are in other hands."""
+    def count_refused(self, attempts: Mapping[UUID, int], lock_id: UUID) -> int:
+        """How many, by their attempts of this claim, are in other hands, or back, because the lease ran out."""
 
     @abstractmethod
     def release(self, ids: Sequence[UUID], lock_id: UUID) -> int:
@@ -64,7 +65,10 @@ class Store(ABC):
     # --- the consumer's half ----------------------------------------------------------------------------------------
     @abstractmethod
     def consume(self, message_id: UUID, attempt: int, consumer: str) -> bool | None:
-        """Mark it consumed, where it is addressed to ``consumer`` (if that is not empty). Returns whether it has a key; ``None`` when nothing was changed."""
+        """Mark it consumed, where it is addressed to ``consumer`` (if that is not empty).
+
+        Returns whether it has a key; ``None`` when nothing was changed.
+        """
 
     @abstractmethod
     def take_lease(

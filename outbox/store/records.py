@@ -8,10 +8,7 @@ from typing import NamedTuple
 from uuid import UUID
 
 LOST = "The lease ran out: the worker died, or was slower than its lease."
-UNCONSUMED = "Sent again and again, and never consumed: nobody serves its queue, or it kills whole workers before they can say so."
-PUT_OFF = "rate limit"
-"""In the column ``locked_by`` of messages that a rate limit has put off: lifting the limit finds them by it."""
-
+UNCONSUMED = "Sent again and again, and never consumed: nobody serves its queue, or it kills whole workers."
 
 Floors = Mapping[str, tuple[str, str]]
 """By priority: due time and id of a row in the index of due rows."""

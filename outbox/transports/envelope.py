@@ -12,10 +12,8 @@ from celery.utils.nodenames import anon_nodename
 from outbox.claims import Claimed
 from outbox.events import known_types, unknown_type
 from outbox.exceptions import PermanentError
+from outbox.models.message import DISTRIBUTE
 from outbox.subscriptions import VERSION_HEADER, subscribers_of
-
-DISTRIBUTE = "outbox.distribute"
-"""The task that gives a row without a consumer to every subscriber of its type."""
 
 NO_EMBED = {"callbacks": None, "errbacks": None, "chain": None, "chord": None}
 NO_EMBED_TEXT = json.dumps(NO_EMBED)

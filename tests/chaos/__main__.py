@@ -7,7 +7,9 @@ import random
 import subprocess
 import sys
 
+from tests.chaos import simulated
 from tests.chaos.catalogue import FAULTS
+from tests.chaos.report import Report
 
 EPILOG = """\
 examples:
@@ -25,6 +27,7 @@ def main() -> int:
     if options.list:
         for fault in FAULTS.values():
             print(f"{fault.name:20} {fault.what}")  # noqa: T201
+        print(f"{simulated.NAME:20} {simulated.WHAT}")  # noqa: T201
         return 0
     try:
         return _run_all() if options.all else _run(options)
@@ -33,19 +36,28 @@ def main() -> int:
 
 
 def _run(options: argparse.Namespace) -> int:
+    report = (
+        simulated.run(options.orders, options.seed)
+        if options.fault == simulated.NAME
+        else _run_stack(options)
+    )
+    if options.json and not report.ok:
+        print(report.in_words(), file=sys.stderr)  # noqa: T201
+    print(report.as_json() if options.json else report.in_words(), flush=True)  # noqa: T201
+    return int(not report.ok)
+
+
+def _run_stack(options: argparse.Namespace) -> Report:
     from tests.chaos.run import run
     from tests.chaos.stack import open_stack
 
     with open_stack(options.seed, brief=options.brief) as stack:
         fault = FAULTS[options.fault]
         report = run(fault, stack, orders=options.orders, seed=options.seed, patience=options.patience)
-        if options.json and not report.ok:
-            print(report.in_words(), file=sys.stderr)  # noqa: T201
         if options.logs and not report.ok:
             for process in stack.processes:
                 print(f"--- {process.name}\n{process.output[-options.logs :]}", file=sys.stderr)  # noqa: T201
-    print(report.as_json() if options.json else report.in_words(), flush=True)  # noqa: T201
-    return int(not report.ok)
+    return report
 
 
 def _run_all() -> int:
@@ -53,7 +65,7 @@ def _run_all() -> int:
     rest = [argument for argument in sys.argv[1:] if argument != "--all"]
     codes = [
         subprocess.run([sys.executable, "-m", "tests.chaos", "--fault", name, *rest], check=False).returncode
-        for name in FAULTS
+        for name in (*FAULTS, simulated.NAME)
     ]
     return int(any(codes))
 
@@ -65,7 +77,7 @@ def _parse() -> argparse.Namespace:
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--fault", choices=FAULTS, metavar="NAME", help="see --list")
+    parser.add_argument("--fault", choices=[*FAULTS, simulated.NAME], metavar="NAME", help="see --list")
     parser.add_argument("--all", action="store_true", help="every fault, one after the other")
     parser.add_argument("--list", action="store_true", help="say which faults there are")
     parser.add_argument("--orders", type=_positive, default=100, metavar="N", help="how many (default 100)")
@@ -73,7 +85,7 @@ def _parse() -> argparse.Namespace:
         "--seed", type=int, default=None, metavar="S", help="of all that is left to chance here"
     )
     parser.add_argument("--json", action="store_true", help="print one JSON object for each fault")
-    parser.add_argument("--brief", action="store_true", help="shorten outages to a few seconds")
+    parser.add_argument("--brief", action="store_true", help="fewer faults, and outages of a few seconds")
     parser.add_argument(
         "--patience", type=_positive, default=300, metavar="SECONDS", help="for the end (default 300)"
     )

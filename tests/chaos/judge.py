@@ -36,7 +36,7 @@ def judge(
     going = sum(states[status] for status in (*Order.CANCELLABLE, Order.Status.CANCELLING))
     wrong = [*audit(stack), *_own_findings(fault, stack, shop)]
     if not ended:
-        wrong.append("Not everything came to an end in time.")
+        wrong += ["Not everything came to an end in time.", *_left_over()]
     recovery = _recovery(hits)
     vacuous = [*_vacuous(fault, states, len(hits), refused), *fault.doubts()]
     if not recovery:
@@ -86,6 +86,16 @@ def _own_findings(fault: Fault, stack: Stack, shop: Shop) -> Iterator[str]:
     shipped = Order.objects.filter(status=Order.Status.SHIPPED).count()
     if sold != shipped:
         yield f"{shipped} orders are shipped, and the subscriber that counts them has counted {sold}."
+
+
+def _left_over() -> Iterator[str]:
+    """What was not consumed, and what it waits for."""
+    for message in Message.objects.filter(consumed_at=None, discarded_at=None)[:SHOWN]:
+        yield (
+            f"Message {message.id} ({message.type} for {message.consumer}) is {message.status} after"
+            f" {message.attempts} attempts, due {message.next_attempt_at}, leased until {message.locked_until}:"
+            f" {message.last_error}"
+        )
 
 
 def _effects(stack: Stack) -> Iterator[str]:

@@ -39,7 +39,7 @@ class Injecting(threading.Thread):
     def run(self) -> None:
         """Inject, again and again."""
         try:
-            for _ in range(self.fault.times):
+            for _ in range(max(1, self.fault.times // 3) if self.stack.brief else self.fault.times):
                 if self.over.wait(self.stack.random.uniform(*self.fault.pause)):
                     break
                 hits = self.fault.inject(self.stack)

@@ -33,7 +33,7 @@ class Stack(Platform):
         servers: the database and the broker.
         directory: for logs.
         seed: of everything that is left to chance on this side.
-        brief: whether outages are shortened, for a quick run.
+        brief: whether there are fewer and shorter outages, for a quick run.
     """
 
     application = "tests.chaos.worker"

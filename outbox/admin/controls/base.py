@@ -95,7 +95,7 @@ def operator(request: HttpRequest) -> User:
 
 def end_each(
     rows: Callable[[], QuerySet[Any]],
-    end: Callable[[Any, User], int],
+    end: Callable[[Any, User], object],
     user: User,
     ids: Sequence[Any],
     _reason: str,

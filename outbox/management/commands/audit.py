@@ -7,9 +7,10 @@ import sys
 from argparse import ArgumentParser
 from typing import Any
 
-from django.core.management.base import BaseCommand
+from django.core.management.base import BaseCommand, CommandError
 
 from outbox.audit import findings
+from outbox.database import connection
 
 
 class Command(BaseCommand):
@@ -21,6 +22,8 @@ class Command(BaseCommand):
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
+        if connection().vendor != "postgresql":
+            raise CommandError("The audit asks in PostgreSQL's own words; this database is another one.")
         found = findings()
         if options["json"]:
             self.stdout.write(json.dumps({"audit": found or "clean"}))

@@ -13,6 +13,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
+from outbox.database import connection
 from outbox.relay.batch import Round
 from outbox.relay.engine import Relay
 from outbox.relay.listener import Listener
@@ -33,9 +34,8 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         listener = Listener()
-        loop = Loop(
-            Relay(name=options["name"]), listener.wait, self._quiet if options["quiet"] else self._say
-        )
+        wait = listener.wait if connection().vendor == "postgresql" else None  # others are polled
+        loop = Loop(Relay(name=options["name"]), wait, self._quiet if options["quiet"] else self._say)
         self._stop_on_signals(loop)
         gc.collect()
         gc.freeze()  # what was loaded so far stays: the collector need not look through it again and again

@@ -48,8 +48,13 @@ def run_pause(options: Mapping[str, Any], console: Console) -> None:
 
 def run_resume(options: Mapping[str, Any], console: Console) -> None:
     """Resume."""
-    freed = controls.resume(options["scope"], options["value"], by=actor(options))
-    console.print(f"The {options['scope']} {options['value']} runs again; {freed:,} messages waited.")
+    freed, left = controls.resume(options["scope"], options["value"], by=actor(options))
+    waited = f"{freed:,} messages waited"
+    if left:
+        waited = (
+            f"{freed:,} messages are due again, and the relays let go {left:,} more within about a minute"
+        )
+    console.print(f"The {options['scope']} {options['value']} runs again; {waited}.")
 
 
 def run_limit(options: Mapping[str, Any], console: Console) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from uuid import UUID, uuid4
 
 from django.db.models import Exists, F, Q, QuerySet, Subquery, Value
@@ -15,7 +15,7 @@ from outbox.database import atomic
 from outbox.models import Attempt, Message, Pause, Status
 from outbox.store.base import Store
 from outbox.store.portable.rows import DUE_AGAIN, FREE, ON_ITS_WAY, OVER, REFUND, later, locked, rows
-from outbox.store.records import PUT_OFF, Claim, Claimed, Failure, Floors
+from outbox.store.records import Claim, Claimed, Failure, Floors
 
 
 class Claiming(Store):
@@ -37,7 +37,7 @@ class Claiming(Store):
                 locked_until=later(lease),
             )
             taken = {row.id: row for row in rows().filter(id__in=heads, lock_id=lock_id)}
-        put_off = {row.id for row in due if row.locked_by == PUT_OFF}
+        put_off = {row.id for row in due if row.put_off_until}
         messages = [_claimed(taken[id_], put_off) for id_ in heads if id_ in taken]
         return Claim(lock_id, messages, more=len(due) >= limit and bool(messages or any(behind.values())))
 
@@ -68,10 +68,13 @@ class Claiming(Store):
             Attempt.objects.using(conf().DATABASE).bulk_create([failed.attempt(worker) for failed in settled])
         return len(settled)
 
-    def count_refused(self, ids: Sequence[UUID], lock_id: UUID) -> int:
-        quicker = Q(status=Status.SENT) & (Q(consumed_at__isnull=False) | Q(started_at__isnull=False))
-        others = ~Q(lock_id=lock_id) | Q(lock_id=None)
-        return rows().filter(others, id__in=ids).exclude(quicker).count()
+    def count_refused(self, attempts: Mapping[UUID, int], lock_id: UUID) -> int:
+        found = rows().filter(id__in=attempts).values_list("id", "attempts", "status", "lock_id")
+        return sum(
+            (status == Status.PROCESSING and lock != lock_id and attempt == attempts[id_])
+            or (status == Status.PENDING and attempt < attempts[id_])
+            for id_, attempt, status, lock in found
+        )
 
     def release(self, ids: Sequence[UUID], lock_id: UUID) -> int:
         with atomic():
@@ -80,11 +83,13 @@ class Claiming(Store):
             )
 
     def defer(self, delays: Sequence[tuple[UUID, float]], lock_id: UUID) -> int:
-        back = {"status": Status.PENDING, "attempts": REFUND, "locked_by": PUT_OFF, **FREE}
+        back = {"status": Status.PENDING, "attempts": REFUND, **FREE}
         seconds = dict(delays)
         with atomic():
             return sum(
-                _ours([id_], lock_id).update(next_attempt_at=later(seconds[id_]), **back)
+                _ours([id_], lock_id).update(
+                    next_attempt_at=later(seconds[id_]), put_off_until=later(seconds[id_]), **back
+                )
                 for id_ in _unlocked(list(seconds), lock_id)
             )
 

@@ -14,6 +14,7 @@ from django.db.models.functions import Coalesce, Now
 from outbox.conf import conf
 from outbox.database import atomic, connection
 from outbox.models import Attempt, Message, Status
+from outbox.models.message import addressed_to
 from outbox.rows import NewMessage
 from outbox.store.base import Store
 from outbox.store.portable.rows import FREE, ON_ITS_WAY, later, rows
@@ -39,7 +40,7 @@ class Consuming(Store):
     """See :class:`outbox.store.base.Store`."""
 
     def consume(self, message_id: UUID, attempt: int, consumer: str) -> bool | None:
-        free = _current(message_id, attempt).filter(_addressed_to(consumer), started_at=None)
+        free = _current(message_id, attempt).filter(addressed_to(consumer), started_at=None)
         marked = free.update(consumed_at=Now(), **SENT, **FREE)
         if marked and connection().in_atomic_block:
             connection().on_commit(Mark(message_id, attempt))
@@ -48,7 +49,7 @@ class Consuming(Store):
     def take_lease(
         self, message_id: UUID, attempt: int, seconds: float, lock_id: UUID, worker: str, consumer: str
     ) -> bool:
-        free = _current(message_id, attempt).filter(_addressed_to(consumer), started_at=None)
+        free = _current(message_id, attempt).filter(addressed_to(consumer), started_at=None)
         held = {"lock_id": lock_id, "locked_by": worker, "locked_until": later(seconds)}
         return free.update(started_at=Now(), **held, **SENT) == 1
 
@@ -145,14 +146,6 @@ class Consuming(Store):
 
 def _current(message_id: UUID, attempt: int) -> QuerySet[Message]:
     return rows().filter(ON_ITS_WAY, pk=message_id, attempts=attempt)
-
-
-def _addressed_to(consumer: str) -> Q:
-    """As PostgreSQL's store has it: a row without a consumer goes to the task of its type, or to all subscribers."""
-    if not consumer:
-        return Q()
-    nobodys = Q(consumer="") if consumer == "outbox.distribute" else Q(consumer="", type=consumer)
-    return Q(consumer=consumer) | nobodys
 
 
 def _held_by(found: QuerySet[Message], lock_id: UUID | None) -> QuerySet[Message]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from uuid import UUID, uuid4
 
 from django.db import IntegrityError
@@ -71,8 +71,8 @@ class PostgreSQL(Store):
         ids, errors, delays = (list(column) for column in zip(*failures, strict=True))
         return execute(SETTLE_FAILED, [ids, errors, delays, ids, lock_id, worker])
 
-    def count_refused(self, ids: Sequence[UUID], lock_id: UUID) -> int:
-        return int(fetch(COUNT_REFUSED, [list(ids), lock_id])[0][0])
+    def count_refused(self, attempts: Mapping[UUID, int], lock_id: UUID) -> int:
+        return int(fetch(COUNT_REFUSED, [list(attempts), list(attempts.values()), lock_id])[0][0])
 
     def release(self, ids: Sequence[UUID], lock_id: UUID) -> int:
         return execute(RELEASE, [list(ids), lock_id])

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from outbox.store.records import PUT_OFF
-
 IN_MEMORY = "(SELECT CASE WHEN %s THEN set_config('synchronous_commit', 'off', true) END) IS DISTINCT FROM ''"
 """Makes this statement's commit not wait for the disk, where the statement is a transaction of its own.
 
@@ -15,7 +13,7 @@ CLAIM = f"""
 WITH due AS MATERIALIZED (
     SELECT due.* FROM unnest(%s::timestamptz[], %s::uuid[]) WITH ORDINALITY AS floor(at, id, place)
     CROSS JOIN LATERAL (
-        SELECT id, consumer, key, occurred_at, priority, next_attempt_at, locked_by FROM outbox_message
+        SELECT id, consumer, key, occurred_at, priority, next_attempt_at, put_off_until FROM outbox_message
         WHERE status = 'pending' AND waits_for IS NULL AND priority = floor.place - 1
           AND next_attempt_at <= now() AND (next_attempt_at, id) > (floor.at, floor.id)
         ORDER BY next_attempt_at, id
@@ -60,7 +58,7 @@ WITH due AS MATERIALIZED (
     WHERE m.id = due.id AND {IN_MEMORY} AND (SELECT count(*) FROM parked) >= 0  -- first of all
       AND due.id NOT IN (SELECT id FROM behind WHERE ahead IS NOT NULL)
     RETURNING m.id, m.type, m.consumer, m.payload, m.headers, m.queue, m.priority, m.attempts,
-        m.correlation_id, m.attempts - m.redriven_after, m.key, due.locked_by = '{PUT_OFF}'
+        m.correlation_id, m.attempts - m.redriven_after, m.key, due.put_off_until IS NOT NULL
 )
 SELECT (SELECT count(*) FROM due), (SELECT count(*) FROM parked), (
     SELECT jsonb_object_agg(priority, jsonb_build_array(next_attempt_at, id)) FROM (
@@ -126,16 +124,17 @@ WHERE id IN (
 )
 """
 
-DEFER = f"""
+DEFER = """
 UPDATE outbox_message m
 SET status = 'pending', attempts = greatest(m.attempts - 1, 0), lock_id = NULL, locked_until = NULL,
-    locked_by = '{PUT_OFF}', next_attempt_at = now() + make_interval(secs => given.delay)
+    next_attempt_at = now() + make_interval(secs => given.delay),
+    put_off_until = now() + make_interval(secs => given.delay)
 FROM unnest(%s::uuid[], %s::float8[]) AS given(id, delay)
 WHERE m.id = given.id AND m.id IN (
     SELECT id FROM outbox_message WHERE id = ANY(%s) AND lock_id = %s AND status = 'processing'
     FOR UPDATE SKIP LOCKED
 )
-"""  # noqa: S608  (constants only)
+"""
 
 HOLD = """
 UPDATE outbox_message m
@@ -150,8 +149,11 @@ WHERE m.id = given.id AND m.id IN (
 """
 
 COUNT_REFUSED = """
-SELECT count(*) FROM outbox_message
-WHERE id = ANY(%s) AND NOT (status = 'sent' AND (consumed_at IS NOT NULL OR started_at IS NOT NULL))
-  AND lock_id IS DISTINCT FROM %s
+SELECT count(*) FROM outbox_message m JOIN unnest(%s::uuid[], %s::int[]) AS ours(id, attempt) ON m.id = ours.id
+WHERE (m.status = 'processing' AND m.lock_id <> %s AND m.attempts = ours.attempt)
+   OR (m.status = 'pending' AND m.attempts < ours.attempt)
 """
-"""Of messages that a settle did not find: those that others have now. A consumer that was quicker is no refusal."""
+"""Of messages that a settle did not find: those that others have now, or that came back with their attempt refunded.
+
+A consumer that was quicker, whatever came of it, is no refusal: it keeps the attempt.
+"""

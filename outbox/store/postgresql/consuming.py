@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from outbox.models.message import DISTRIBUTE
 from outbox.store.postgresql.claiming import IN_MEMORY
 
-ADDRESSED = "(consumer = %s OR %s = '' OR (consumer = '' AND %s IN (type, 'outbox.distribute')))"
+ADDRESSED = f"(consumer = %s OR %s = '' OR (consumer = '' AND %s IN (type, '{DISTRIBUTE}')))"
 """Delivered to the task that the row names; one without a consumer goes to the task of its type, or to all subscribers.
 
 An empty name is not compared: the caller is no task.

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
+from typing import Any
 
 import psycopg
 
@@ -10,8 +11,6 @@ from tests.chaos.fault import Fault
 from tests.chaos.stack import Stack
 
 EXHAUSTED = 5.0
-ROOM = 500
-"""More connections than the server has."""
 
 
 def crash(stack: Stack) -> int:
@@ -31,22 +30,32 @@ def end_sessions(stack: Stack) -> int:
 
 
 def exhaust(stack: Stack) -> int:
-    """Take every connection that is left, after those of the platform were ended. Returns how many were taken."""
-    with ExitStack() as taken:
-        count = 0
-        try:
-            for _ in range(ROOM):
-                taken.enter_context(psycopg.connect(stack.servers.database_url, connect_timeout=5))
-                count += 1
-        except psycopg.OperationalError:
-            stack.hold(EXHAUSTED)
-        else:
-            return 0
-    return int(count > 0)
+    """Take every connection: first those that are left, then those of the platform, whose sessions are ended."""
+    with ExitStack() as stacked:
+        taken = _take_what_is_left(stack, stacked)
+        ours = [connection.info.backend_pid for connection in taken]
+        ended = taken[0].execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE backend_type = 'client backend' AND NOT pid = ANY(%s)",
+            [ours],
+        )
+        hits = len(ended.fetchall())
+        _take_what_is_left(stack, stacked)
+        stack.hold(EXHAUSTED)
+    return int(hits > 0)
+
+
+def _take_what_is_left(stack: Stack, stacked: ExitStack) -> list[psycopg.Connection[Any]]:
+    taken: list[psycopg.Connection[Any]] = []
+    with suppress(psycopg.OperationalError):
+        while True:
+            made = psycopg.connect(stack.servers.database_url, autocommit=True, connect_timeout=5)
+            taken.append(stacked.enter_context(made))
+    return taken
 
 
 FAULTS = [
     Fault("database-restart", "PostgreSQL stops at once and restarts", crash, times=5, pause=(3.0, 6.0)),
     Fault("database-terminate", "a stream of pg_terminate_backend", end_sessions, times=40, pause=(0.2, 0.8)),
-    Fault("database-exhausted", "no connection is left for 5 s", exhaust, times=4, pause=(2.0, 4.0)),
+    Fault("database-exhausted", "no connection is left for 5 s", exhaust, times=4, pause=(0.5, 1.5)),
 ]

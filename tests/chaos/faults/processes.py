@@ -10,7 +10,12 @@ from tests.chaos.fault import Fault
 from tests.chaos.stack import CLOCK, Stack
 
 HOUR = 3600
-POINTS = ("before-call", "after-call", "after-record", "in-compensation")
+POINTS = {
+    "before-call": "before it calls outside",
+    "after-call": "after the call outside and before its record",
+    "after-record": "after the record, before the broker is told",
+    "in-compensation": "in the middle of a compensation",
+}
 FROZEN = 9.0
 """Seconds: longer than a step's lease and a round of the watchdog."""
 
@@ -31,10 +36,9 @@ def kill_any(stack: Stack) -> int:
 def dying_at(point: str) -> Fault:
     """A worker's processes kill themselves at a named point of an attempt."""
     env = {"CHAOS_POINT": point, "CHAOS_CHANCE": "0.2" if point == "in-compensation" else "0.1"}
-    words = point.replace("-", " ")
     return Fault(
         f"crash-{point}",
-        f"a worker's process kills itself {words} (of what a step does outside)",
+        f"a worker's process kills itself {POINTS[point]}",
         start=lambda stack: stack.usual(**env),
         unlucky=0.5 if point == "in-compensation" else 0.25,
     )

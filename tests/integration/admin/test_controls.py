@@ -32,6 +32,19 @@ def test_a_pause_is_made_and_ended_with_who_and_why(as_, operator):
     assert LogEntry.objects.filter(user=operator).count() == 2
 
 
+def test_the_page_says_what_the_relays_are_still_to_let_go(as_, operator, monkeypatch):
+    """Where so much waited that not all of it was let go at once."""
+    monkeypatch.setattr("outbox.controls.AT_ONCE", 1)
+    monkeypatch.setattr("outbox.controls.BATCH", 1)
+    browser = as_(operator)
+    browser.post(f"{PAUSES}add/", PAUSE)
+    made = Pause.objects.get()
+    for _ in range(3):
+        message(waits_for=made.pk)
+    response = browser.post(f"{PAUSES}{made.pk}/operate/resume/", follow=True)
+    assert "2 more messages are let go by the relays within about a minute." in said(response)
+
+
 @pytest.mark.parametrize("change", [{"value": ""}, {"reason": ""}, {"scope": "planet"}])
 def test_a_pause_needs_its_facts(as_, operator, change):
     """The form comes again, with the error at its field."""

@@ -51,7 +51,17 @@ DURABLE = {"args": [], "kwargs": {}, "embed": {}}
         {"payload": {"much": "x" * 4_000_001}},
         {"type": "nobody.knows", "consumer": "nobody.knows"},
     ],
-    ids=["wrong-kind-of-key", "compression", "options", "priority", "stored", "headers", "payload", "size", "type"],
+    ids=[
+        "wrong-kind-of-key",
+        "compression",
+        "options",
+        "priority",
+        "stored",
+        "headers",
+        "payload",
+        "size",
+        "type",
+    ],
 )
 def test_a_poison_row_is_isolated_with_its_error(
     messages, relay: Relay, broker: Redis, columns: dict

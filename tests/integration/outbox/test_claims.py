@@ -136,6 +136,34 @@ def test_what_nobody_consumed_is_sent_again_ever_more_rarely(messages) -> None:
     assert (row.attempts, row.resends) == (0, 3)
 
 
+def test_sent_again_without_end_it_is_failed(messages, settings) -> None:
+    """Nobody takes it, or it kills whole workers: a person should look, and finds why. A redrive begins anew."""
+    settings.OUTBOX = {"MAX_RESENDS": 3}
+    ids = messages(1)
+    for _ in range(4):
+        assert claims.settle_sent(claims.claim(10), ids) == 1
+        expire_leases()
+        assert claims.rescue(10) == (0, 1)
+    row = Message.objects.get()
+    assert row.status == Status.FAILED
+    assert "never consumed" in row.last_error
+    assert Attempt.objects.get().error == row.last_error
+    assert redrive(ids) == 1
+    claims.settle_sent(claims.claim(10), ids)
+    expire_leases()
+    claims.rescue(10)
+    assert Message.objects.get().status == Status.PENDING
+
+
+def test_resends_count_from_the_last_time_that_a_consumer_had_it(messages) -> None:
+    """A message that is tried for months is not one that nobody takes."""
+    ids = messages(1)
+    claims.claim(10)
+    Message.objects.update(resends=30)
+    assert consumption.fail(ids[0], 1, "busy", 1.0)
+    assert Message.objects.get().resends == 0
+
+
 def test_a_consumed_row_is_never_rescued(messages) -> None:
     """Consumed is the end."""
     (id_,) = messages(1)

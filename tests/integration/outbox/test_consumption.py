@@ -11,7 +11,9 @@ from django.db import close_old_connections, connection, transaction
 from django.db.models.functions import Now
 
 from outbox import claims, consumption
+from outbox.conf import conf
 from outbox.models import Attempt, Message, Status
+from outbox.store import store
 
 
 @pytest.fixture
@@ -151,3 +153,50 @@ def test_a_discarded_message_is_not_consumed(sent: UUID) -> None:
     assert consumption.call_off(sent, "not wanted")
     assert not consumption.consume(sent, 1)
     assert Message.objects.get().discarded_at is not None
+
+
+@pytest.mark.parametrize(
+    ("consumer", "by", "ours"),
+    [
+        ("a.task", "a.task", True),
+        ("a.task", "another", False),
+        ("a.task", "outbox.distribute", False),
+        ("", "outbox.distribute", True),
+        ("", "its.type", True),
+        ("", "another", False),
+        ("a.task", "", True),
+    ],
+)
+def test_a_row_is_consumed_by_the_task_that_it_is_addressed_to(
+    sent: UUID, consumer: str, by: str, ours: bool
+) -> None:
+    """By no other, whatever the broker says. Outside of tasks the caller is trusted."""
+    Message.objects.update(consumer=consumer, type="its.type")
+    assert (consumption.current(sent, 1, by) is not None) == ours
+    with transaction.atomic():
+        assert (store().consume(sent, 1, by) is not None) == ours
+        transaction.set_rollback(True)
+    assert store().take_lease(sent, 1, 60, uuid4(), "w1", by) == ours
+
+
+def test_a_message_that_kills_its_workers_is_tried_later_and_ends_as_failed(sent: UUID) -> None:
+    """Each death is noted, whichever way it is consumed, and the attempt counts."""
+    for number in range(1, conf().MAX_LOST_LEASES + 1):
+        assert Message.objects.get().status == Status.SENT
+        assert consumption.lose(sent, number, f"death {number}", worker="w1")
+        assert not consumption.lose(sent, number, "told twice")
+        Message.objects.filter(status=Status.PENDING).update(next_attempt_at=Now() - timedelta(seconds=1))
+        claims.settle_sent(claims.claim(1), [sent])
+    row = Message.objects.get()
+    assert (row.status, row.last_error) == (Status.FAILED, f"death {conf().MAX_LOST_LEASES}")
+    lost = Attempt.objects.filter(stage=Attempt.Stage.LOST)
+    assert [attempt.number for attempt in lost] == list(range(1, conf().MAX_LOST_LEASES + 1))
+
+
+def test_what_a_redrive_left_behind_does_not_count(sent: UUID) -> None:
+    """A person begins the count of deaths anew."""
+    Message.objects.update(redriven_after=4, attempts=5)
+    for number in range(1, 5):
+        Attempt.objects.create(message_id=sent, number=number, stage=Attempt.Stage.LOST, error="before")
+    assert consumption.lose(sent, 5, "death")
+    assert Message.objects.get().status == Status.PENDING

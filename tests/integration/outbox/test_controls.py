@@ -41,10 +41,13 @@ def pass_time(seconds: float) -> None:
     span = timedelta(seconds=seconds)
     for row in RateLimit.objects.all():
         row.refilled_at, row.last_slot_at = row.refilled_at - span, row.last_slot_at - span
+        row.last_return_at -= span
         row.save()
     for message in Message.objects.filter(status=Status.PENDING):
         Message.objects.filter(pk=message.pk).update(
-            occurred_at=message.occurred_at - span, next_attempt_at=message.next_attempt_at - span
+            occurred_at=message.occurred_at - span,
+            next_attempt_at=message.next_attempt_at - span,
+            put_off_until=message.put_off_until and message.put_off_until - span,
         )
 
 
@@ -62,7 +65,7 @@ def test_what_is_paused_waits_and_costs_no_attempt(
     row = Message.objects.get()
     assert (row.status, row.waits_for, row.attempts) == (Status.PENDING, pause.pk, 0)
     assert claims.claim(10).messages == []
-    assert controls.resume(scope, value) == 1
+    assert controls.resume(scope, value).freed == 1
     assert look() == [id_]
 
 
@@ -89,9 +92,9 @@ def test_a_message_under_two_pauses_waits_for_both(messages) -> None:
     controls.pause("type", TYPE, "one")
     controls.pause("key", "A", "two")
     assert look() == []
-    assert controls.resume("type", TYPE) == 1
+    assert controls.resume("type", TYPE).freed == 1
     assert look() == []
-    assert controls.resume("key", "A") == 1
+    assert controls.resume("key", "A").freed == 1
     assert look() == [id_]
 
 
@@ -101,8 +104,24 @@ def test_many_messages_are_let_go_in_batches(messages, monkeypatch: pytest.Monke
     messages(8)
     controls.pause("type", TYPE, "why")
     look()
-    assert controls.resume("type", TYPE) == 8
+    assert controls.resume("type", TYPE).freed == 8
     assert len(look()) == 8
+
+
+def test_ending_a_pause_lets_go_some_and_leaves_the_rest_to_the_relays(
+    messages, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A request ends soon, however many waited; and it says how many are still to come."""
+    monkeypatch.setattr(controls, "BATCH", 2)
+    monkeypatch.setattr(controls, "AT_ONCE", 4)
+    ids = messages(9)
+    controls.pause("type", TYPE, "why")
+    look()
+    assert controls.resume("type", TYPE) == (4, 5)
+    assert sorted(look()) == ids[:4]
+    relay = Relay(MemoryTransport())
+    relay.rescue()
+    assert relay.drain().sent == 5
 
 
 def test_a_relay_that_has_not_heard_of_the_end_holds_nothing(messages) -> None:
@@ -166,6 +185,43 @@ def test_a_fresh_message_goes_to_the_end_of_the_line(messages) -> None:
     assert look() == [second]
     pass_time(1.01)
     assert look() == [third]
+
+
+def test_after_an_outage_of_the_relays_the_line_goes_on_where_it_was(messages) -> None:
+    """Those that have waited longest do not wait longest again."""
+    ids = messages(20)
+    controls.set_limit(TYPE, 1, "why", burst=1)
+    assert look() == ids[:1]
+    pass_time(10.5)
+    passed = []
+    for _ in range(19):
+        passed += look()
+        pass_time(1.01)
+    assert passed == ids[1:]
+
+
+def test_what_was_put_off_keeps_its_place_when_the_broker_was_away(messages) -> None:
+    """A relay had it in its hands, and gave it back."""
+    first, second = messages(2)
+    controls.set_limit(TYPE, 1, "why", burst=1)
+    assert look() == [first]
+    pass_time(1.01)
+    claim = claims.claim(1)
+    assert [message.waited for message in claim.messages] == [True]
+    claims.release(claim, claim.ids)
+    claim = claims.claim(1)
+    assert [(message.id, message.waited) for message in claim.messages] == [(second, True)]
+
+
+def test_lifting_a_limit_recalls_what_a_pause_had_held_meanwhile(messages) -> None:
+    """Its slot is still to come when the pause is over."""
+    ids = messages(2)
+    controls.set_limit(TYPE, 0.001, "why", burst=1)
+    assert look() == ids[:1]
+    controls.pause("type", TYPE, "why")
+    controls.resume("type", TYPE)
+    assert controls.lift_limit(TYPE) == 1
+    assert look() == ids[1:]
 
 
 def test_what_was_due_while_no_relay_looked_does_not_go_at_once(messages) -> None:

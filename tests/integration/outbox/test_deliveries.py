@@ -10,17 +10,22 @@ from uuid import UUID
 import pytest
 from celery import chain, chord, current_app, shared_task
 from celery._state import _task_stack
+from celery.app.task import Context
 from celery.exceptions import Ignore, Reject, Retry
 from django.contrib.auth.models import Group
 from django.db import OperationalError, connection, transaction
 from django.db.models.functions import Now
-from django_celery_results.models import ChordCounter
+from django_celery_results.models import ChordCounter, TaskResult
 
-from outbox import claims
+from outbox import claims, consumption
+from outbox.backoff import RetryPolicy
+from outbox.celery import delivery_of
 from outbox.models import Attempt, Message, Status
 from outbox.publish import send_command
 from outbox.redrive import redrive
 from outbox.tasks import call_off_revoked
+from tests.harness.concurrent import in_background
+from tests.harness.waiting import wait_until
 from tests.integration.outbox import sample
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -41,6 +46,12 @@ def leased(task: Any, *args: Any, **kwargs: Any) -> Any:
 @shared_task(bind=True, name="sample.transactional", typing=False, consumption="transactional")
 def transactional(task: Any, *args: Any, **kwargs: Any) -> Any:
     """Does what the test says, in the transaction that consumes its message."""
+    return _behave(task, *args, **kwargs)
+
+
+@shared_task(bind=True, name="sample.by_hand", typing=False, consumption="manual")
+def by_hand(task: Any, *args: Any, **kwargs: Any) -> Any:
+    """Does what the test says, and would consume its message by itself."""
     return _behave(task, *args, **kwargs)
 
 
@@ -260,11 +271,128 @@ def test_any_error_text_can_be_kept(task: Any, text: str) -> None:
 def test_a_revoked_message_is_closed() -> None:
     """What a worker threw away unseen is not sent for ever: revoked, or expired."""
     result = leased.delay()
-    request = type("Request", (), {"id": result.id})()
-    call_off_revoked(request=request, expired=False, terminated=False, signum=None)
+    claims.claim(1)
+    call_off_revoked(request=arrived(result.id), expired=False, terminated=False, signum=None)
     row = Message.objects.get(pk=UUID(result.id))
     assert (row.status, row.last_error) == (Status.FAILED, "Revoked.")
     assert row.discarded_at is not None
+
+
+def arrived(id_: str, attempt: int = 1) -> Context:
+    """The request of a delivery, as a worker's main process has it."""
+    return Context(id=id_, headers={"outbox_attempt": attempt}, hostname="worker-1")
+
+
+def test_a_discarded_duplicate_does_not_close_the_run_at_work() -> None:
+    """The other copy has been taken up: its outcome counts."""
+    result = leased.delay()
+
+    def behave(_: Any) -> str:
+        call_off_revoked(request=arrived(result.id), expired=True)
+        return "done"
+
+    assert run(behave) == "done"
+    assert Message.objects.get().consumed_at is not None
+
+
+@pytest.mark.parametrize("attempt", [0, 1, 2])
+def test_a_forged_delivery_that_expired_closes_no_row_that_waits(attempt: int) -> None:
+    """No row, no work, and no end either."""
+    result = leased.apply_async(countdown=3600)
+    call_off_revoked(request=arrived(result.id, attempt), expired=True)
+    assert Message.objects.get().status == Status.PENDING
+
+
+def test_a_discarded_copy_does_not_wait_for_the_one_at_work() -> None:
+    """The main process has other children to serve."""
+    result = transactional.delay()
+    claims.claim(1)
+    with transaction.atomic():
+        assert consumption.consume(UUID(result.id), 1)
+        discarding = in_background(lambda: call_off_revoked(request=arrived(result.id), expired=True))
+        assert discarding.result(timeout=5) is None
+    assert Message.objects.get().consumed_at is not None
+
+
+def test_a_run_that_was_killed_is_closed() -> None:
+    """Revoked while at work: the end of its lease would bring it back."""
+    result = leased.delay()
+    claims.claim(1)
+    assert consumption.take_lease(UUID(result.id), 1, 300, worker="worker-1")
+    call_off_revoked(request=arrived(result.id), terminated=True)
+    wait_until(lambda: Message.objects.get().discarded_at, "the row to be closed")
+
+
+@pytest.mark.parametrize("task", [leased, transactional, by_hand], ids=["leased", "transactional", "manual"])
+def test_a_delivery_forged_for_another_task_does_nothing(task: Any) -> None:
+    """It neither runs, nor consumes, nor fails the row that it names: that one is addressed to another."""
+    sample.add.delay(1)
+    (claimed,) = claims.claim(1).messages
+    ran: list[Any] = []
+    BEHAVIOUR["now"] = lambda t, *_: consumption.consume(*delivery_of(t)) and ran.append("ran")
+    deliver(claimed._replace(consumer=task.name))
+    BEHAVIOUR["now"] = raising(ValueError("on purpose"))
+    deliver(claimed._replace(consumer=task.name))
+    row = Message.objects.get()
+    assert (row.status, row.consumed_at, ran) == (Status.PROCESSING, None, [])
+
+
+class Raises(RetryPolicy):
+    """Is broken."""
+
+    def exhausted(self, attempt: int) -> bool:
+        raise RuntimeError("broken policy")
+
+
+class Answers(RetryPolicy):
+    """Answers with what ``factor`` is, whatever that is."""
+
+    def delay(self, attempt: int) -> Any:
+        return self.factor
+
+
+POLICIES = {
+    "raises": (Raises(), "RuntimeError: broken policy"),
+    "inf": (Answers(factor=float("inf")), "inf s"),
+    "nan": (Answers(factor=float("nan")), "nan s"),
+    "negative": (Answers(factor=-1.0), "-1.0 s"),
+    "text": (Answers(factor="soon"), "ValueError: could not convert"),  # type: ignore[arg-type]
+    "none": (Answers(factor=None), "TypeError: float()"),  # type: ignore[arg-type]
+}
+
+
+@pytest.mark.parametrize("task", [leased, transactional, by_hand], ids=["leased", "transactional", "manual"])
+@pytest.mark.parametrize("name", POLICIES)
+def test_a_broken_policy_ends_the_message_with_both_errors(task: Any, name: str, monkeypatch) -> None:
+    """It is anybody's code, and must not leave a row that comes back for ever."""
+    policy, text = POLICIES[name]
+    monkeypatch.setattr(task, "delivery_retry", policy)
+    task.delay()
+    told = run(raising(ValueError("the task's own")))
+    row = Message.objects.get()
+    assert isinstance(told, ValueError)
+    assert row.status == Status.FAILED
+    assert row.last_error.startswith("ValueError: the task's own (and its retry policy ")
+    assert text in row.last_error
+    assert Attempt.objects.get().error == row.last_error
+
+
+@pytest.mark.parametrize(
+    ("task", "write"),
+    [(leased, "take_lease"), (leased, "finish_lease"), (leased, "fail"), (transactional, "fail")],
+    ids=["take", "finish", "fail leased", "fail transactional"],
+)
+def test_without_an_outcome_celery_is_told_of_none(task: Any, write: str, monkeypatch) -> None:
+    """The database did not take it, so it runs again: FAILURE would be wrong, and errbacks would run too early."""
+
+    def away(*_: Any, **__: Any) -> None:
+        raise OperationalError("deadlock detected")
+
+    task.apply_async(link_error=sample.undurable.si())
+    monkeypatch.setattr(consumption, write, away)
+    assert isinstance(run(raising(ValueError("no")) if write == "fail" else lambda _: 1), Ignore)
+    assert Message.objects.get().status in (Status.PROCESSING, Status.SENT)
+    assert not TaskResult.objects.exists()
 
 
 @BOTH

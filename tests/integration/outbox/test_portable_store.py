@@ -38,7 +38,7 @@ def consume_elsewhere(store: Store, id_: UUID) -> None:
 
     def run() -> None:
         with transaction.atomic():
-            assert store.consume(id_, 1) is not None
+            assert store.consume(id_, 1, "") is not None
         connection.close()
 
     thread = threading.Thread(target=run)
@@ -50,7 +50,7 @@ def consume_elsewhere(store: Store, id_: UUID) -> None:
 def test_a_retry_in_the_transaction_of_its_mark_takes_the_mark_back(store: Store, sent: UUID) -> None:
     """``retry(throw=False)``: the run goes on to its end, and its row becomes the next attempt."""
     with transaction.atomic():
-        assert store.consume(sent, 1) is not None
+        assert store.consume(sent, 1, "") is not None
         assert reschedule(store, sent)
     assert Message.objects.get().status == Status.PENDING
 
@@ -64,10 +64,10 @@ def test_a_retry_after_a_rollback_leaves_what_a_duplicate_has_consumed(
     with pytest.raises(RuntimeError), transaction.atomic():
         if is_nested:
             with pytest.raises(RuntimeError), transaction.atomic():
-                store.consume(sent, 1)
+                store.consume(sent, 1, "")
                 raise RuntimeError
         else:
-            store.consume(sent, 1)
+            store.consume(sent, 1, "")
         raise RuntimeError
     consume_elsewhere(store, sent)
     with transaction.atomic():
@@ -81,7 +81,7 @@ def test_a_savepoint_that_is_rolled_back_takes_its_mark_along(store: Store, sent
     """In the same transaction: a duplicate may consume it, and then the retry is outdated."""
     with transaction.atomic():
         with pytest.raises(RuntimeError), transaction.atomic():
-            store.consume(sent, 1)
+            store.consume(sent, 1, "")
             raise RuntimeError
         consume_elsewhere(store, sent)
         assert not reschedule(store, sent)
@@ -92,6 +92,6 @@ def test_a_savepoint_that_is_rolled_back_takes_its_mark_along(store: Store, sent
 def test_a_retry_after_the_commit_changes_nothing(store: Store, sent: UUID) -> None:
     """What is consumed stays consumed."""
     with transaction.atomic():
-        store.consume(sent, 1)
+        store.consume(sent, 1, "")
     with transaction.atomic():
         assert not reschedule(store, sent)

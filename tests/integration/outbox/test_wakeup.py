@@ -86,6 +86,16 @@ def test_the_dispatch_task_is_sent_from_the_background(broker: Redis, settings) 
     assert b'"expires": "20' in broker.lindex("outbox", 0)
 
 
+def test_wake_ups_do_not_pile_up_while_no_worker_takes_them(broker: Redis) -> None:
+    """A few wait, from however many processes; when they have been taken, the next one is sent."""
+    for _ in range(3 * wakeup.ENOUGH_WAITING):
+        wakeup.send_dispatch_task()
+    assert broker.llen("outbox") == wakeup.ENOUGH_WAITING
+    broker.delete("outbox")
+    wakeup.send_dispatch_task()
+    assert broker.llen("outbox") == 1
+
+
 def test_a_listener_hears_what_another_process_publishes(settings) -> None:
     """NOTIFY ends the wait of a listening relay, from outside the business transaction."""
     settings.OUTBOX = {"WAKE_UP": ("notify",)}

@@ -13,7 +13,7 @@ NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
 
 def bucket(per_second: float = 10, burst: int = 5, tokens: float = 5, line: float = 0) -> Bucket:
-    return Bucket(per_second, burst, tokens, NOON, NOON + timedelta(seconds=line))
+    return Bucket(per_second, burst, tokens, NOON, NOON + timedelta(seconds=line), NOON)
 
 
 def after(seconds: float) -> datetime:
@@ -38,7 +38,51 @@ def test_whoever_comes_later_does_not_overtake_the_line() -> None:
 def test_whoever_has_waited_passes_when_there_is_a_token() -> None:
     """The line is for those who come after."""
     _, delays = take(bucket(tokens=1, line=2), NOON, [True, True])
-    assert delays == [None, 2.1]
+    assert delays == [None, 0.1]
+
+
+def line_of(count: int) -> tuple[Bucket, dict[int, float]]:
+    """So many in line at one in a second, and the slot of each; the one before them has just passed."""
+    changed, delays = take(bucket(per_second=1, burst=1, tokens=1), NOON, [False] * (count + 1))
+    return changed, {number: delay or 0 for number, delay in enumerate(delays)}
+
+
+def test_whoever_missed_its_slot_does_not_go_to_the_end() -> None:
+    """10,000 in line and no relay for an hour: those that have waited longest go on where they were."""
+    current, slots = line_of(10_000)
+    missed = [slot for slot in slots.values() if 0 < slot <= 3600]
+    current, first = take(current, after(3600), [True] * 1000)
+    current, second = take(current, after(3600), [True] * (len(missed) - 1000))
+    assert first[:3] == [None, 1.0, 2.0]
+    assert second[0] == 1000
+    assert current.last_slot_at == after(10_000)
+
+
+def test_after_an_outage_the_line_goes_on_in_its_order_and_at_its_rate() -> None:
+    """Each is put off about once more, whatever the outage and the line were."""
+    current, slots = line_of(300)
+    del slots[0]
+    now, passed, put_off = 100.0, [], 0
+    while slots:
+        due = sorted(number for number, slot in slots.items() if slot <= now)
+        current, delays = take(current, after(now), [True] * len(due))
+        put_off += sum(delay is not None for delay in delays)
+        passed += [number for number, delay in zip(due, delays, strict=True) if delay is None]
+        again = {n: now + d for n, d in zip(due, delays, strict=True) if d is not None}
+        slots = {n: again.get(n, slot) for n, slot in slots.items() if n not in passed}
+        now += 0.5
+    assert passed == sorted(passed)
+    assert now <= 100 + 300 + 1
+    assert put_off <= 300
+
+
+def test_a_fresh_message_comes_after_those_that_missed_their_slots() -> None:
+    """Also when the line had ended before anybody looked."""
+    current, _ = line_of(3)
+    current, delays = take(current, after(100), [True, True, True])
+    assert delays == [None, 1.0, 2.0]
+    _, delays = take(current, after(100), [False])
+    assert delays == [3.0]
 
 
 def test_a_quiet_time_fills_the_bucket_and_no_more() -> None:

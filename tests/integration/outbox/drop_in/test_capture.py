@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import nullcontext, suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -62,6 +63,23 @@ def test_a_canvas_is_one_insert(tasks: Tasks, make_call: Any, rows: int) -> None
     with transaction.atomic():
         assert _inserts(canvas.apply_async) == 1
     assert Message.objects.count() == rows
+
+
+@pytest.mark.parametrize("outer", [True, False], ids=["in a transaction", "outside"])
+def test_a_transaction_under_a_shared_producer_keeps_its_own(tasks: Tasks, outer: bool) -> None:
+    """Its messages commit and roll back with it, not with the block around it."""
+    with transaction.atomic() if outer else nullcontext(), tasks.app.producer_or_acquire() as producer:
+        with suppress(RuntimeError), transaction.atomic():
+            tasks.add.apply_async((1,), producer=producer)
+            tasks.add.delay(2)
+            raise RuntimeError
+        with transaction.atomic():
+            tasks.add.delay(3)
+            assert Message.objects.count() == 1
+            group(tasks.add.s(4), tasks.add.s(5)).apply_async()
+            assert Message.objects.count() == 3
+        tasks.add.delay(6)
+    assert Message.objects.count() == 4
 
 
 def test_a_group_that_fails_on_the_way_is_not_called_at_all(tasks: Tasks) -> None:

@@ -15,7 +15,7 @@ from django.db import transaction
 from django.db.models.functions import Now
 from redis import Redis
 
-from outbox.models import Message, Status
+from outbox.models import Attempt, Message, Status
 from outbox.relay.engine import Relay
 from tests.harness.waiting import wait_until
 from tests.integration.outbox.drop_in import work
@@ -42,6 +42,19 @@ def test_a_hard_time_limit_is_an_outcome(settle: Callable[..., Any]) -> None:
     assert "TimeLimitExceeded" in settle(result)
     row = wait_until(lambda: Message.objects.filter(status=Status.FAILED).first(), "the row to be Failed")
     assert row.last_error.startswith("TimeLimitExceeded")
+
+
+def test_a_hard_time_limit_is_an_outcome_of_a_transaction_too(
+    settle: Callable[..., Any], relay: Relay
+) -> None:
+    """The main process does not wait for the row that its child holds: it kills the child, and then writes."""
+    t.hard_limit_in_a_transaction.delay()
+    relay.turn()
+    row = wait_until(
+        lambda: Message.objects.filter(status=Status.FAILED).first(), "the row to be Failed", timeout=10
+    )
+    assert row.last_error.startswith("TimeLimitExceeded")
+    assert "SUCCESS" in settle(t.add.delay(1))
 
 
 def test_retry_is_seen_as_a_retry_of_the_same_task(settle: Callable[..., Any]) -> None:
@@ -148,3 +161,13 @@ def test_what_expired_in_the_outbox_is_not_sent(relay: Relay) -> None:
     assert (row.sent_at, other.status) == (None, Status.SENT)
     assert row.discarded_at is not None
     assert result.state == "REVOKED"
+
+
+def test_a_worker_that_dies_in_a_transaction_is_noted(workers: Any, relay: Relay) -> None:
+    """The message may be what kills it: the attempt counts, and it is tried again later."""
+    t.dies.delay()
+    relay.turn()
+    attempt = wait_until(Attempt.objects.first, "the death to be noted")
+    assert (attempt.stage, attempt.number) == (Attempt.Stage.LOST, 1)
+    assert "WorkerLostError" in attempt.error
+    assert Message.objects.get().status == Status.PENDING

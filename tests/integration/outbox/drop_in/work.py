@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import time
 from collections.abc import Iterable
 from typing import Any
@@ -255,6 +256,16 @@ def _failing(app: Celery) -> None:
         except SoftTimeLimitExceeded:
             return "cleaned up"
         return "never"
+
+    @app.task(
+        shared=False, name="work.hard_limit_in_a_transaction", time_limit=1, consumption="transactional"
+    )
+    def hard_limit_in_a_transaction() -> None:
+        time.sleep(20)
+
+    @app.task(shared=False, name="work.dies", consumption="transactional")
+    def dies() -> None:
+        os.kill(os.getpid(), signal.SIGKILL)
 
     @app.task(shared=False, name="work.hard_limit", time_limit=1)
     def hard_limit() -> None:
