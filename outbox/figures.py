@@ -33,7 +33,7 @@ class Tally:
 
 @dataclass(frozen=True)
 class Rates:
-    """Messages in a second, over the last :data:`WINDOW` seconds; over less, where that is more than :data:`RATE_CAP`."""
+    """Messages in a second, over the last :data:`WINDOW` seconds; over less where that is more than :data:`RATE_CAP`."""
 
     published: float
     consumed: float
@@ -44,8 +44,8 @@ class Rates:
 class OldMessage:
     """A message that has been in its state for long.
 
-    ``since``: when it was due (``due``), when its lease or its wait for a consumer ends (``processing``, ``sent``), when
-    it was published (``failed``).
+    ``since``: when it was due (``due``), when its lease or its wait for a consumer ends (``processing``, ``sent``),
+    when it was published (``failed``).
     """
 
     id: UUID

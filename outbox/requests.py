@@ -1,4 +1,4 @@
-"""What a worker's main process sees of a task that its child did not survive."""
+"""What a worker makes of an acknowledgement that failed, and of a task that its child did not survive."""
 
 from __future__ import annotations
 
@@ -19,7 +19,26 @@ from outbox.wording import describe
 DEATHS = (WorkerLostError, SystemExit, KeyboardInterrupt)
 
 
-class DurableRequest(Request):
+class StrictRequest(Request):
+    """A request whose acknowledgement that fails breaks the connection, so that the worker makes a new one.
+
+    Celery only logs it. On Redis its message then counts as prefetched for ever, and a worker whose every place is
+    taken by such a message takes none any more: a broker that was frozen for longer than its clients wait would have
+    stopped all workers for good. With a new connection such messages are delivered again, and refused as duplicates.
+    """
+
+    def acknowledge(self) -> None:
+        """As Celery's, and no error of the connection is passed over."""
+        self._connection_errors = ()
+        super().acknowledge()
+
+    def reject(self, requeue: bool = False) -> None:
+        """As Celery's, and no error of the connection is passed over."""
+        self._connection_errors = ()
+        super().reject(requeue)
+
+
+class DurableRequest(StrictRequest):
     """A request whose end by force is an outcome: without one, its message would be sent, and kill, for ever.
 
     The outcome is written in the background (see :mod:`outbox.afterwards`). Not guaranteed: that it is written, should

@@ -27,6 +27,7 @@ class DispatchTask(Task):
     ignore_result = True
     acks_late = False
     max_retries = None
+    Request = "outbox.requests:StrictRequest"
 
 
 @shared_task(base=DispatchTask, name="outbox.dispatch")  # type: ignore[untyped-decorator]

@@ -170,7 +170,8 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {
     "health_check_interval": 10,
 }
 CELERY_TASK_ROUTES = {
-    name: {"queue": "outbox"} for name in ("outbox.dispatch", "outbox.prune", "outbox.saga.prune", "outbox.saga.sweep")
+    name: {"queue": "outbox"}
+    for name in ("outbox.dispatch", "outbox.prune", "outbox.saga.prune", "outbox.saga.sweep")
 }
 
 # --- The platform ----------------------------------------------------------------------------------------------

@@ -55,8 +55,8 @@ def with_copies(stack: Stack) -> None:
 FAULTS = [
     Fault("broker-flush", "FLUSHALL", flush),
     Fault("broker-queue", "a queue is deleted", delete_a_queue, pause=(0.1, 0.5), times=60),
-    Fault("broker-stop", "the broker is stopped for 20 s", stop, times=2, pause=(3.0, 6.0)),
-    Fault("broker-freeze", "the broker is frozen (SIGSTOP) for 30 s", freeze, times=2, pause=(3.0, 6.0)),
+    Fault("broker-stop", "the broker is stopped for 20 s", stop, times=2, pause=(0.5, 1.5)),
+    Fault("broker-freeze", "the broker is frozen (SIGSTOP) for 30 s", freeze, times=2, pause=(0.5, 1.5)),
     Fault("broker-empty", "the broker is restarted, and empty", restart_empty, times=5),
     Fault(
         "duplicates",
