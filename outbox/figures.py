@@ -33,7 +33,7 @@ class Tally:
 
 @dataclass(frozen=True)
 class Rates:
-    """Messages in a second, over the last :data:`WINDOW` seconds; over less where that is more than :data:`RATE_CAP`."""
+    """Messages in a second, over the last :data:`WINDOW` seconds; less than that where they exceed :data:`RATE_CAP`."""
 
     published: float
     consumed: float
