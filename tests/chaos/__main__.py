@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import random
+import signal
 import subprocess
 import sys
 
@@ -29,6 +30,7 @@ def main() -> int:
             print(f"{fault.name:20} {fault.what}")  # noqa: T201
         print(f"{simulated.NAME:20} {simulated.WHAT}")  # noqa: T201
         return 0
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # ends the stack in order, too
     try:
         return _run_all() if options.all else _run(options)
     except KeyboardInterrupt:

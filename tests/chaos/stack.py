@@ -23,6 +23,8 @@ from tests.harness.processes import STEP_QUEUES, Platform, Process, free_port
 if TYPE_CHECKING:
     from orders.sandbox.client import SandboxClient
 
+BRIEF = 7.0
+"""Seconds that an outage lasts at most in a quick run: longer than clients wait for a broker."""
 CLOCK = Path(__file__).parent / "clock"
 
 
@@ -128,7 +130,7 @@ class Stack(Platform):
 
     def hold(self, seconds: float) -> None:
         """Let an outage last."""
-        time.sleep(min(seconds, 4.0) if self.brief else seconds)
+        time.sleep(min(seconds, BRIEF) if self.brief else seconds)
 
     @property
     def broker(self) -> redis.Redis:

@@ -28,8 +28,8 @@ KEYS = [
     "audit",
     "ok",
 ]
-SHORT = ["kill", "crash-after-call", "broker-empty", "ambiguous-commit"]
-"""Between them: each process dies, the worst moment of a step, the broker's loss of memory, the commit in doubt."""
+SHORT = ["kill", "crash-after-call", "broker-freeze", "ambiguous-commit"]
+"""Between them: each process dies, the worst moment of a step, a broker that hangs, a commit in doubt."""
 
 
 def chaos(*arguments: str) -> subprocess.CompletedProcess[str]:
