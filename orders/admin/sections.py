@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.translation import gettext as _
+from django.utils.translation import pgettext
 
 from orders.admin.states import status_label
 from orders.models import Order, Product
@@ -80,7 +81,13 @@ def _shipments(order: Order) -> Section:
         )
         for shipment in order.shipments.order_by("pk")
     ]
-    headers = (_("Tracking number"), _("State"), _("Created"), _("Cancelled"), _("Idempotency key"))
+    headers = (
+        _("Tracking number"),
+        _("State"),
+        _("Created"),
+        pgettext("order", "Cancelled"),
+        _("Idempotency key"),
+    )
     return Section(_("Shipments"), table(headers, rows, empty=_("Nothing was shipped.")))
 
 

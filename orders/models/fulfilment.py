@@ -7,6 +7,8 @@ from typing import ClassVar
 from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Now
+from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 from uuid_utils.compat import uuid7
 
 from orders.models.catalogue import Product
@@ -17,9 +19,9 @@ class Reservation(models.Model):
     """Stock promised to an order."""
 
     class Status(models.TextChoices):
-        RESERVED = "reserved", "Reserved"
-        RELEASED = "released", "Released"
-        SHIPPED = "shipped", "Shipped"
+        RESERVED = "reserved", _("Reserved")
+        RELEASED = "released", _("Released")
+        SHIPPED = "shipped", _("Shipped")
 
     order = models.ForeignKey(Order, on_delete=models.CASCADE, related_name="reservations")
     product = models.ForeignKey(Product, on_delete=models.PROTECT)
@@ -40,8 +42,8 @@ class Payment(models.Model):
     """Money taken for an order."""
 
     class Status(models.TextChoices):
-        CHARGED = "charged", "Charged"
-        REFUNDED = "refunded", "Refunded"
+        CHARGED = "charged", _("Charged")
+        REFUNDED = "refunded", _("Refunded")
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     order = models.ForeignKey(Order, on_delete=models.CASCADE, related_name="payments")
@@ -74,8 +76,8 @@ class Shipment(models.Model):
     """A parcel on its way."""
 
     class Status(models.TextChoices):
-        CREATED = "created", "Created"
-        CANCELLED = "cancelled", "Cancelled"
+        CREATED = "created", _("Created")
+        CANCELLED = "cancelled", pgettext_lazy("order", "Cancelled")
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     order = models.ForeignKey(Order, on_delete=models.CASCADE, related_name="shipments")

@@ -8,6 +8,8 @@ from django.conf import settings
 from django.db import models
 from django.db.models import F, Q
 from django.db.models.functions import Now
+from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 from uuid_utils.compat import uuid7
 
 from orders.models.catalogue import Product
@@ -20,13 +22,13 @@ class Order(models.Model):
     """
 
     class Status(models.TextChoices):
-        PLACED = "placed", "Placed"
-        RESERVED = "reserved", "Reserved"
-        PAID = "paid", "Paid"
-        SHIPPED = "shipped", "Shipped"
-        CANCELLING = "cancelling", "Being cancelled"
-        CANCELLED = "cancelled", "Cancelled"
-        NEEDS_ATTENTION = "needs_attention", "Needs attention"
+        PLACED = "placed", _("Placed")
+        RESERVED = "reserved", _("Reserved")
+        PAID = "paid", _("Paid")
+        SHIPPED = "shipped", _("Shipped")
+        CANCELLING = "cancelling", _("Being cancelled")
+        CANCELLED = "cancelled", pgettext_lazy("order", "Cancelled")
+        NEEDS_ATTENTION = "needs_attention", _("Needs attention")
 
     ENDED = (Status.SHIPPED, Status.CANCELLED)
     CANCELLABLE = (Status.PLACED, Status.RESERVED, Status.PAID)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from uuid import UUID
 
+from django.utils.translation import gettext as _
+
 from orders.exceptions import OrdersError
 from orders.models import Stock
 
@@ -36,15 +38,15 @@ def check_count(product_id: UUID, *, counted: int, seen: int | None) -> None:
     if stock is None:
         return
     if stock.on_hand != seen:
-        was = "" if seen is None else f" from {seen}"
-        raise CannotCorrect(
-            f"The stock changed meanwhile{was} to {stock.on_hand}: look at your count, and save again.",
-            stock.on_hand,
-        )
+        text = _("The stock changed meanwhile to %(now)s: look at your count, and save again.")
+        if seen is not None:
+            text = _(
+                "The stock changed meanwhile from %(was)s to %(now)s: look at your count, and save again."
+            )
+        raise CannotCorrect(text % {"was": seen, "now": stock.on_hand}, stock.on_hand)
     if counted < stock.reserved:
-        raise CannotCorrect(
-            f"{stock.reserved} are promised to orders: there cannot be fewer on hand.", stock.on_hand
-        )
+        text = _("%(reserved)s are promised to orders: there cannot be fewer on hand.")
+        raise CannotCorrect(text % {"reserved": stock.reserved}, stock.on_hand)
 
 
 def set_count(product_id: UUID, counted: int) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from django import forms
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 SECOND = 1000
@@ -91,12 +92,11 @@ def initial(faults: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def in_words(switches: Mapping[str, Any]) -> str:
-    """What is switched on, for the audit: short, and the same for a form and a preset."""
-    on = []
-    if switches.get("down"):
-        on.append("down")
-    names = zip(SHARES, ("errors", "lost answers", "declines"), strict=True)
-    on += [f"{switches[name]:.0%} {text}" for name, text in names if switches.get(name)]
+    """What is switched on, in the reader's language: short, and the same for a form and a preset."""
+    on = [gettext("down")] if switches.get("down") else []
+    texts = (gettext("%(share)s errors"), gettext("%(share)s lost answers"), gettext("%(share)s declines"))
+    shares = zip(SHARES, texts, strict=True)
+    on += [text % {"share": f"{switches[name]:.0%}"} for name, text in shares if switches.get(name)]
     if switches.get("latency_ms"):
-        on.append(f"{switches['latency_ms']} ms latency")
-    return ", ".join(on) or "all well"
+        on.append(gettext("%(time)s ms latency") % {"time": switches["latency_ms"]})
+    return ", ".join(on) or gettext("all well")

@@ -11,6 +11,7 @@ from django.db.models import Model
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
+from django.utils import translation
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
@@ -124,7 +125,9 @@ def _switch(request: HttpRequest, service: str, switches: dict[str, Any]) -> str
             client.set_faults(service, **switches)
     except SandboxError as error:
         return str(error)
-    note(request.user, [FaultSwitch(service=service)], f"Switched: {in_words(switches)}")  # type: ignore[arg-type]
+    with translation.override(settings.LANGUAGE_CODE):  # the audit speaks one language, whoever reads it
+        said = f"Switched: {in_words(switches)}"
+    note(request.user, [FaultSwitch(service=service)], said)  # type: ignore[arg-type]
     return ""
 
 

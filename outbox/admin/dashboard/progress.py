@@ -16,7 +16,7 @@ from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
+from django.utils.translation import pgettext_lazy
 
 from outbox import known
 from outbox.admin.dashboard.overview import oldest_due
@@ -46,7 +46,7 @@ class Line:
 
 @panel(
     "progress",
-    gettext_lazy("At work"),
+    pgettext_lazy("heading", "At work"),
     permission="outbox.view_message",
     order=30,
     template="admin/console/panels/progress.html",
