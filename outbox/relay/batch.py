@@ -71,8 +71,7 @@ class Batch:
         try:
             batch = cls(claim, _admit(claim, gate), by)
         except Exception:
-            with suppress(*DATABASE_AWAY):
-                claims.release(claim, claim.ids)
+            cls(claim, (), by).abandon()
             raise
         batch.renewed_at = began
         return batch
