@@ -37,11 +37,13 @@ class DurableCelery(Celery):
     """``Celery``, with tasks that are rows until they are sent: put it in the place of ``celery.Celery``.
 
     What it adds to ``Celery(task_cls="outbox.celery:DurableTask")``: ``send_task`` by name is captured for a task that
-    is registered here and durable, ``revoke`` cancels what has not been sent, and a group is one INSERT.
+    is registered here and durable, ``revoke`` cancels what has not been sent, and a group is one INSERT. Its
+    workers keep their database connections from task to task, as ``CONN_MAX_AGE`` has it.
     """
 
     task_cls = "outbox.celery:DurableTask"
     control_cls = "outbox.application:DurableControl"
+    builtin_fixups = frozenset({"outbox.fixup:fixup"})
 
     def send_task(self, name: str, *args: Any, **options: Any) -> Any:
         """As Celery's. A name that is not registered here goes straight to the broker, as do tasks that opted out."""
