@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
-from concurrent import futures
 from concurrent.futures import Future
 from contextlib import suppress
 from typing import NamedTuple
@@ -20,8 +19,10 @@ from outbox.closing import close_expired
 from outbox.conf import conf
 from outbox.database import DATABASE_AWAY
 from outbox.exceptions import PermanentError, UnknownType
+from outbox.patience import next_looks
 from outbox.relay.gate import Gate
 from outbox.relay.horizon import Horizon
+from outbox.store.records import UNKNOWN
 from outbox.transports.base import Errors
 from outbox.wording import describe
 
@@ -44,6 +45,8 @@ class Round(NamedTuple):
     released: int = 0
     held: int = 0
     """Put back because of a pause or a rate limit."""
+    expired: int = 0
+    """Closed instead of sent: Celery's ``expires`` was over."""
     refused: int = 0
     """Settled too late: the lease had run out, and others had them."""
 
@@ -59,7 +62,7 @@ class Batch:
         self.messages = messages
         self.by = by
         self.more = claim.more
-        self.done = Round(claimed=len(claim.messages), held=len(claim.messages) - len(messages))
+        self.done = Round(claimed=len(claim.messages))
         self.renewed_at = time.monotonic()
         self.outcome: Future[Errors] = Future()
 
@@ -69,11 +72,12 @@ class Batch:
         began = time.monotonic()
         claim = horizon.claim(lambda floors: claims.claim(conf().BATCH_SIZE, by, floors))
         try:
-            batch = cls(claim, _admit(claim, gate), by)
+            admitted, done = _admit(claim, gate)
+            batch = cls(claim, admitted, by)
         except Exception:
             cls(claim, (), by).abandon()
             raise
-        batch.renewed_at = began
+        batch.renewed_at, batch.done = began, done
         return batch
 
     @property
@@ -96,8 +100,11 @@ class Batch:
         or for ``STOP_GRACE`` seconds of a relay that is to stop."""
         began = time.monotonic()
         while True:
-            if futures.wait([self.outcome], LOOK_AROUND).done:
-                return self.outcome.result()
+            try:
+                return self.outcome.result(LOOK_AROUND)
+            except TimeoutError:  # ours, unless the sender raised it
+                if self.outcome.done():
+                    return self.outcome.result()
             patience = STOP_GRACE if stopping() else conf().LEASE
             if time.monotonic() - began > patience:
                 return None
@@ -131,21 +138,23 @@ class Batch:
             self.release()
 
 
-def _admit(claim: Claim, gate: Gate) -> Sequence[Claimed]:
-    """The messages of a claim that may go now."""
+def _admit(claim: Claim, gate: Gate) -> tuple[Sequence[Claimed], Round]:
+    """The messages of a claim that may go now, and what became of the others."""
     expired = close_expired(claim)
     alive = [message for message in claim.messages if message.id not in expired]
     admitted, paused, deferred = gate.admit(alive)
     if claims.hold(claim, paused) < sum(len(ids) for ids in paused.values()):
         gate.forget()  # a pause was lifted this moment
     claims.defer(claim, deferred)
-    return admitted
+    held = len(alive) - len(admitted)
+    return admitted, Round(claimed=len(claim.messages), held=held, expired=len(expired))
 
 
 def _failures(messages: Sequence[Claimed], errors: Mapping[UUID, Exception]) -> list[Failure]:
     if not errors:
         return []
-    return [_failure(message, errors[message.id]) for message in messages if message.id in errors]
+    looks = next_looks([id_ for id_, error in errors.items() if isinstance(error, UnknownType)])
+    return [_failure(message, errors[message.id], looks) for message in messages if message.id in errors]
 
 
 def _policy(message: Claimed) -> RetryPolicy:
@@ -154,9 +163,11 @@ def _policy(message: Claimed) -> RetryPolicy:
     return getattr(task, "delivery_retry", None) or default_policy()
 
 
-def _failure(message: Claimed, error: Exception) -> Failure:
+def _failure(message: Claimed, error: Exception, looks: Mapping[UUID, float | None]) -> Failure:
     """What becomes of a message that could not be sent."""
-    if isinstance(error, PermanentError | UnknownType):
+    if message.id in looks:
+        return Failure(message.id, describe(error), looks[message.id], UNKNOWN)
+    if isinstance(error, PermanentError):
         return Failure(message.id, describe(error), None)
     delay, flaw = next_delay(_policy(message), message.tries)
     return Failure(message.id, describe(error) + flaw, delay)

@@ -10,7 +10,6 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
-from typing import Any
 
 from django.db import close_old_connections, transaction
 
@@ -21,6 +20,7 @@ from outbox.relay.per_process import PerProcess
 logger = logging.getLogger(__name__)
 
 CHANNEL = "outbox"
+RING = "SELECT set_config('synchronous_commit', 'off', true), pg_notify(%s, '')"
 ENOUGH_WAITING = 10
 """Tasks in the dispatch queue that are as good as one more. Above one: other periodic tasks may be among them."""
 
@@ -52,7 +52,7 @@ class Waker:
         """Wait for the signal, wake, and again, until told to stop."""
         while self.signal.wait() and not self.stopping:
             self.signal.clear()
-            for way in conf().WAKE_UP:
+            for way in WAYS.keys() & set(conf().WAKE_UP):
                 try:
                     WAYS[way]()
                 except Exception as error:  # noqa: BLE001  (a hint that fails must not end the thread)
@@ -67,25 +67,21 @@ class Waker:
 
 
 def send_dispatch_task() -> None:
-    """Ask a Celery worker for a round of the relay; the request expires where nobody takes it for minutes.
+    """Ask a Celery worker for a round of the relay.
 
     Nothing is sent while ``ENOUGH_WAITING`` tasks wait in the queue: whoever takes the last of them sees what is
     committed by now. So while no worker takes any, the queue grows to about that many, and one more for each process
-    that looks at the same moment. Not guaranteed: the bound on a broker that cannot tell (one outside kombu's virtual
-    transports, such as RabbitMQ).
+    that looks at the same moment.
     """
     from outbox.tasks import dispatch
 
-    queue = conf().DISPATCH_QUEUE
-    with dispatch.app.amqp.producer_pool.acquire(block=True) as producer:
-        if _waiting(producer.channel, queue) < ENOUGH_WAITING:
-            dispatch.apply_async(queue=queue, expires=conf().periodic_expiry, retry=False, producer=producer)
+    dispatch.apply_async(queue=conf().DISPATCH_QUEUE, retry=False, enough=ENOUGH_WAITING)
 
 
 def notify_listeners() -> None:
-    """Ring every ``manage.py relay`` that listens."""
+    """Ring every ``manage.py relay`` that listens. A hint need not wait for the disk."""
     close_old_connections()
-    execute(f"NOTIFY {CHANNEL}")
+    execute(RING, [CHANNEL], prepared=True)
 
 
 def ring_thread() -> None:
@@ -93,12 +89,6 @@ def ring_thread() -> None:
     from outbox.relay.thread import relay_thread
 
     relay_thread().wake()
-
-
-def _waiting(channel: Any, queue: str) -> int:
-    """How many tasks are in a queue; 0 where the broker cannot tell."""
-    size = getattr(channel, "_size", None)
-    return int(size(queue)) if size else 0
 
 
 WAYS: dict[str, Callable[[], None]] = {

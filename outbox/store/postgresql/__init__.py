@@ -32,7 +32,18 @@ from outbox.store.postgresql.consuming import (
     TAKE_LEASE,
 )
 from outbox.store.postgresql.rescuing import FREE, HEAL, RESCUE
-from outbox.store.records import FROM_THE_START, LOST, UNCONSUMED, Claim, Claimed, Failure, Floors, Rescued
+from outbox.store.records import (
+    FROM_THE_START,
+    LOST,
+    UNCONSUMED,
+    Claim,
+    Claimed,
+    Failure,
+    Floors,
+    Rescued,
+    Run,
+    is_refunded,
+)
 
 TRIES = 3
 HEADER = 3
@@ -45,11 +56,11 @@ class PostgreSQL(Store):
     def claim(self, limit: int, by: str, lease: float, floors: Floors) -> Claim:
         lock_id = uuid4()
         places = [floors.get(str(priority), FROM_THE_START) for priority in range(10)]
-        params = [[at for at, _ in places], [id_ for _, id_ in places], limit, limit]
-        params += [lock_id, by, lease, _is_alone()]
+        times, ids = (f"{{{','.join(column)}}}" for column in zip(*places, strict=True))  # arrays, as text
+        params = [times, ids, limit, limit, lock_id, by, lease, _is_alone()]
         for _ in range(TRIES):
             try:
-                (found, parked, last, *_), *rows = fetch(CLAIM, params)
+                (found, parked, last, *_), *rows = fetch(CLAIM, params, prepared=True)
             except (
                 IntegrityError
             ):  # two relays saw two heads of one key: whoever looks again sees which was taken
@@ -65,11 +76,12 @@ class PostgreSQL(Store):
         return execute(RENEW, [lease, list(ids), lock_id])
 
     def settle_sent(self, ids: Sequence[UUID], lock_id: UUID, resend_after: float, cap: float) -> int:
-        return execute(SETTLE_SENT, [resend_after, cap, list(ids), lock_id, _is_alone()])
+        return execute(SETTLE_SENT, [resend_after, cap, list(ids), lock_id, _is_alone()], prepared=True)
 
     def settle_failed(self, failures: Sequence[Failure], lock_id: UUID, worker: str) -> int:
-        ids, errors, delays = (list(column) for column in zip(*failures, strict=True))
-        return execute(SETTLE_FAILED, [ids, errors, delays, ids, lock_id, worker])
+        ids, errors, delays, stages = (list(column) for column in zip(*failures, strict=True))
+        refunds = [failure.is_refunded for failure in failures]
+        return execute(SETTLE_FAILED, [ids, errors, delays, stages, refunds, ids, lock_id, worker])
 
     def count_refused(self, attempts: Mapping[UUID, int], lock_id: UUID) -> int:
         return int(fetch(COUNT_REFUSED, [list(attempts), list(attempts.values()), lock_id])[0][0])
@@ -95,40 +107,26 @@ class PostgreSQL(Store):
         return Rescued(*fetch(RESCUE, [max_lost, max_resends, limit, LOST, UNCONSUMED])[0])
 
     def consume(self, message_id: UUID, attempt: int, consumer: str) -> bool | None:
-        return _only(fetch(CONSUME, [message_id, attempt, consumer, consumer, consumer]))
+        return _only(fetch(CONSUME, [message_id, attempt, consumer, consumer, consumer], prepared=True))
 
     def take_lease(
         self, message_id: UUID, attempt: int, seconds: float, lock_id: UUID, worker: str, consumer: str
     ) -> bool:
         params = [lock_id, worker, seconds, message_id, attempt, consumer, consumer, consumer, _is_alone()]
-        return execute(TAKE_LEASE, params) == 1
+        return execute(TAKE_LEASE, params, prepared=True) == 1
 
     def finish_lease(self, message_id: UUID, lock_id: UUID) -> bool | None:
-        return _only(fetch(FINISH_LEASE, [message_id, lock_id]))
+        return _only(fetch(FINISH_LEASE, [message_id, lock_id], prepared=True))
 
-    def fail(
-        self,
-        message_id: UUID,
-        attempt: int,
-        error: str,
-        delay: float | None,
-        worker: str,
-        lock_id: UUID | None,
-        stage: str,
-    ) -> bool:
-        return execute(FAIL, [delay, delay, error, message_id, attempt, lock_id, stage, worker]) == 1
+    def fail(self, run: Run, error: str, delay: float | None, stage: str) -> bool:
+        refund = is_refunded(stage, delay)
+        params = [delay, refund, delay, error, run.message_id, run.attempt, run.lock_id]
+        return execute(FAIL, [*params, run.attempt, stage, run.worker]) == 1
 
-    def reschedule(
-        self,
-        message_id: UUID,
-        attempt: int,
-        error: str,
-        row: NewMessage,
-        worker: str,
-        lock_id: UUID | None,
-    ) -> bool:
+    def reschedule(self, run: Run, error: str, row: NewMessage) -> bool:
         becomes = [row.type, row.consumer, row.payload, row.headers, row.queue, row.priority]
-        params = [*becomes, row.next_attempt_at, row.delay, error, message_id, attempt, lock_id, worker]
+        params = [*becomes, row.next_attempt_at, row.delay, error]
+        params += [run.message_id, run.attempt, run.lock_id, run.worker]
         return execute(RESCHEDULE, params) == 1
 
     def rearm(self, message_id: UUID, delay: float, error: str, worker: str) -> bool:
