@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from django.apps import AppConfig
+from django.utils.translation import gettext_lazy as _
 
 
 class OrdersConfig(AppConfig):
     """Registers the fulfilment saga in every process."""
 
     name = "orders"
-    verbose_name = "Orders"
+    verbose_name = _("Orders")
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:

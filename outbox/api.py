@@ -17,6 +17,7 @@ from outbox.exceptions import (
     PermanentError,
     PublishOutsideTransaction,
     UnknownType,
+    UnknownVersion,
     WrongDatabase,
 )
 from outbox.inbox import once, receive
@@ -47,6 +48,7 @@ __all__ = [
     "RetryPolicy",
     "Status",
     "UnknownType",
+    "UnknownVersion",
     "WorkContext",
     "WrongDatabase",
     "cancel_scheduled",

@@ -13,10 +13,9 @@ from django.core.signals import setting_changed
 
 from outbox.exceptions import InvalidSetting
 
-CLOCKS_MAY_DIFFER = 300.0
 SHORTEST_RETENTION = 3600.0
 """Seconds. Duplicates of what was just consumed may still be on their way, and people still look at it."""
-WAKE_UPS = ("task", "notify", "thread")
+WAKE_UPS = ("direct", "task", "notify", "thread")
 ENFORCE = ("raise", "warn", "off")
 
 
@@ -53,11 +52,16 @@ class OutboxSettings:
     """Longest wait between two attempts."""
     MAX_LOST_LEASES: int = 5
     """A message whose consumers died so often in the middle of it is Failed: it may be what kills them."""
+    UNKNOWN_TYPE_PATIENCE: float = 300.0
+    """How long a message whose type, consumer or version nobody here knows is kept for those who may, such as relays
+    and workers that are just being deployed; then it is Failed."""
     BREAKER_CAP: float = 30.0
     """Longest pause of a relay between two tries at a broker that is away."""
     WAKE_UP: tuple[str, ...] = ("task",)
     """What happens after a commit that published: ``task`` (send the dispatch task), ``notify``
-    (PostgreSQL NOTIFY, for ``manage.py relay``), ``thread`` (a relay thread in this process)."""
+    (PostgreSQL NOTIFY, for ``manage.py relay``), ``thread`` (a relay thread in this process). With ``direct`` the
+    process that committed sends its messages itself, and uses the other ways only for those that it must leave to a
+    relay: give it together with one of them. See :mod:`outbox.relay.courier`."""
     DISPATCH_QUEUE: str = "outbox"
     """Queue of the dispatch task: one that no slow work shares."""
     ENFORCE: str = "warn"
@@ -74,14 +78,6 @@ class OutboxSettings:
     PERSONAL_FIELDS: tuple[str, ...] = ()
     """Names of members of payloads, results and contexts that are personal data: hidden in the console from users
     without the permission ``outbox.view_personal``. See :mod:`outbox.redaction`."""
-
-    @property
-    def periodic_expiry(self) -> float:
-        """Seconds after which a periodic task that nobody took is dropped.
-
-        Celery compares the sender's clock with the worker's: minutes keep clocks that differ from dropping all.
-        """
-        return max(CLOCKS_MAY_DIFFER, self.DISPATCH_INTERVAL)
 
     def problems(self) -> list[str]:
         """Values that cannot work, as sentences; empty when all is well."""

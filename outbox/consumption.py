@@ -22,6 +22,7 @@ from outbox.models.message import addressed_to
 from outbox.relay.wakeup import wake_on_commit
 from outbox.rows import NewMessage
 from outbox.store import store
+from outbox.store.records import Run
 
 
 def current(message_id: UUID, attempt: int, consumer: str = "") -> Message | None:
@@ -72,12 +73,14 @@ def fail(
     *,
     worker: str = "",
     lock_id: UUID | None = None,
+    stage: str = Attempt.Stage.CONSUME,
 ) -> bool:
     """Note a failed consumption: again in ``delay`` seconds, or Failed for a person when that is ``None``.
 
-    Returns ``False``, and changes nothing, when this delivery is no longer the row's current one.
+    Where it failed because the consumer does not know the message (``stage`` is ``unknown``), the attempt is refunded,
+    unless it is Failed. Returns ``False``, and changes nothing, when this delivery is no longer the row's current one.
     """
-    return _fail(message_id, attempt, error, delay, worker, lock_id, Attempt.Stage.CONSUME)
+    return _fail(Run(message_id, attempt, worker, lock_id), error, delay, stage)
 
 
 def lose(
@@ -92,7 +95,7 @@ def lose(
     )
     times = 1 + lost.count()
     delay = None if times >= conf().MAX_LOST_LEASES else default_policy().delay(times)
-    return _fail(message_id, attempt, error, delay, worker, lock_id, Attempt.Stage.LOST)
+    return _fail(Run(message_id, attempt, worker, lock_id), error, delay, Attempt.Stage.LOST)
 
 
 def reschedule(
@@ -108,7 +111,7 @@ def reschedule(
 
     Returns ``False``, and changes nothing, when this delivery is no longer the row's current one.
     """
-    return store().reschedule(message_id, attempt, error, row, worker, lock_id)
+    return store().reschedule(Run(message_id, attempt, worker, lock_id), error, row)
 
 
 def rearm(message_id: UUID, delay: float, error: str, *, worker: str = "") -> bool:
@@ -137,18 +140,10 @@ def _task_at_work() -> str:
     return str(getattr(task.request, "task", None) or task.name) if task else ""
 
 
-def _fail(
-    message_id: UUID,
-    attempt: int,
-    error: str,
-    delay: float | None,
-    worker: str,
-    lock_id: UUID | None,
-    stage: str,
-) -> bool:
-    failed = store().fail(message_id, attempt, error, delay, worker, lock_id, stage)
+def _fail(run: Run, error: str, delay: float | None, stage: str) -> bool:
+    failed = store().fail(run, error, delay, stage)
     if failed and delay is None:
-        _free(message_id)  # where a failed message of its key lets the others pass
+        _free(run.message_id)  # where a failed message of its key lets the others pass
     return failed
 
 

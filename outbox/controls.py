@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import difflib
 import math
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple
 from uuid import UUID
 
-from django.db.models import F, QuerySet
-from django.db.models.functions import Now
+from django.db.models import Exists, F, OuterRef, QuerySet
+from django.db.models.functions import Greatest, Now
+from django.utils.translation import gettext as _
 
 from outbox import known
 from outbox.conf import conf
@@ -29,13 +31,13 @@ if TYPE_CHECKING:
 BATCH = 1000
 """Messages let go in one transaction."""
 AT_ONCE = 2000
-"""Messages let go by whoever ends a pause, about; the relays do the rest."""
+"""Messages let go by whoever ends a pause or changes a limit, about; the relays do the rest."""
 LONGEST = 200
 """Characters of a type, a queue or a key."""
 
 
-class Resumed(NamedTuple):
-    """Messages that a pause had held back."""
+class LetGo(NamedTuple):
+    """Messages that a pause had held back, or a limit put off."""
 
     freed: int
     """Due again."""
@@ -61,18 +63,22 @@ def pause(scope: str, value: str, reason: str, *, by: Actor = "") -> Pause:
     Not guaranteed: that nothing is sent from this moment on. A relay that has just looked goes on for a second, and
     what was sent before is consumed.
     """
-    _require(scope in Pause.Scope.values, f"There is no scope {scope!r}: use type, queue or key.")
+    _require(
+        scope in Pause.Scope.values,
+        _("There is no scope '%(scope)s': use type, queue or key.") % {"scope": scope},
+    )
     _require_name(scope, value)
-    _require(bool(reason.strip()), "Say why: the reason is shown to whoever wonders why nothing is sent.")
+    _require(bool(reason.strip()), _("Say why: the reason is shown to whoever wonders why nothing is sent."))
     said = {"reason": reason.strip(), "paused_by": name_of(by)}
     with atomic():
         found, is_new = _pauses().get_or_create(scope=scope, value=value, defaults=said)
-        _require(is_new, f"The {found} is paused already, by {found.paused_by or 'somebody'}: {found.reason}")
+        already = {"pause": found, "who": found.paused_by or _("somebody"), "reason": found.reason}
+        _require(is_new, _("The %(pause)s is paused already, by %(who)s: %(reason)s") % already)
         note(by, [found], ADDED, f"Paused: {reason.strip()}")
     return found
 
 
-def resume(scope: str, value: str, *, by: Actor = "") -> Resumed:
+def resume(scope: str, value: str, *, by: Actor = "") -> LetGo:
     """End a pause: what waited for it is due again. Returns how many messages are so now, and how many will be.
 
     The first ``AT_ONCE`` are let go here, the oldest first. The others the relays let go, which look every minute
@@ -84,14 +90,13 @@ def resume(scope: str, value: str, *, by: Actor = "") -> Resumed:
     with atomic():
         found = _pauses().select_for_update().filter(scope=scope, value=value).first()
         if found is None:
-            raise OperationRefused(f"The {scope} {value} is not paused. {_paused()}")
+            named = {"pause": Pause(scope=scope, value=value), "paused": _paused()}
+            raise OperationRefused(_("The %(pause)s is not paused. Paused now: %(paused)s.") % named)
         ended = found.pk
         note(by, [found], REMOVED, f"Resumed; it was paused because: {found.reason}")
         found.delete()
     held = _messages().filter(waits_for=ended)
-    freed = _in_batches(held, at_most=AT_ONCE, waits_for=None)
-    wake_on_commit()
-    return Resumed(freed, left=held.count() if freed >= AT_ONCE else 0)
+    return _let_go(held, waits_for=None)
 
 
 def set_limit(
@@ -112,12 +117,14 @@ def set_limit(
 
     Raises:
         OperationRefused: a number cannot be, or a text is missing or too long.
+
+    What an earlier limit had put off lines up anew: the first ``AT_ONCE`` at once, the others within about a minute.
     """
     _require_name("type", type_)
-    _require(math.isfinite(per_second) and per_second > 0, "The rate must be a number above 0.")
-    _require(bool(reason.strip()), "Say why: the reason is kept with the limit.")
+    _require(math.isfinite(per_second) and per_second > 0, _("The rate must be a number above 0."))
+    _require(bool(reason.strip()), _("Say why: the reason is kept with the limit."))
     burst = max(1, math.ceil(per_second)) if burst is None else burst
-    _require(1 <= burst < 2**31, "The burst must be 1 or more: with less, nothing could ever be sent.")
+    _require(1 <= burst < 2**31, _("The burst must be 1 or more: with less, nothing could ever be sent."))
     times = dict.fromkeys(("refilled_at", "last_slot_at", "last_return_at", "set_at"), Now())
     said = {"per_second": per_second, "burst": burst, "reason": reason.strip(), "set_by": name_of(by)}
     with atomic():
@@ -125,12 +132,14 @@ def set_limit(
         limit.refresh_from_db()
         what = f"Limited to {per_second:g} per second, {burst} at once: {reason.strip()}"
         note(by, [limit], ADDED if is_new else CHANGED, what)
-    _recall(type_)  # slots of an earlier limit have the wrong distance
+    _let_go(_put_off(type_), next_attempt_at=Now())  # slots of an earlier limit have the wrong distance
     return limit
 
 
-def lift_limit(type_: str, *, by: Actor = "") -> int:
-    """End a rate limit: what it had put off is due at once. Returns how many messages that were.
+def lift_limit(type_: str, *, by: Actor = "") -> LetGo:
+    """End a rate limit: what it had put off is due. Returns how many messages are so now, and how many will be.
+
+    As with :func:`resume`, the first ``AT_ONCE`` are let go here and the others by the relays.
 
     Raises:
         OperationRefused: there is no limit, and nothing that one had put off; so it can be called again after a crash.
@@ -140,11 +149,33 @@ def lift_limit(type_: str, *, by: Actor = "") -> int:
         if found is not None:
             note(by, [found], REMOVED, f"Limit lifted; it was: {found.per_second:g} per second")
             found.delete()
-    recalled = _recall(type_)
-    if found is None and not recalled:
-        limited = ", ".join(_limits().values_list("type", flat=True)) or "nothing"
-        raise OperationRefused(f"{type_} has no limit. Limited now: {limited}.")
+    recalled = _let_go(_put_off(type_), next_attempt_at=Now())
+    if found is None and not recalled.freed:
+        limited = ", ".join(_limits().values_list("type", flat=True)) or _("nothing")
+        named = {"type": type_, "limited": limited}
+        raise OperationRefused(_("%(type)s has no limit. Limited now: %(limited)s.") % named)
     return recalled
+
+
+def recall(limit: int) -> int:
+    """Make due what has a slot of a limit that was lifted or changed since. For relays: see :func:`lift_limit`.
+
+    Such a slot lies beyond the end of its type's line, by more than the ``LEASE`` for which a relay may have the
+    message in its hands between the two.
+
+    Args:
+        limit: how many messages at most.
+
+    Returns:
+        How many became due.
+    """
+    line = _limits().filter(type=OuterRef("type"))
+    ends = Greatest("last_slot_at", "last_return_at") + timedelta(seconds=conf().LEASE)
+    within = line.annotate(ends=ends).filter(ends__gte=OuterRef("next_attempt_at"))
+    with atomic():
+        found = _put_off().filter(~Exists(within)).select_for_update(skip_locked=True)
+        ids = list(found.values_list("id", flat=True)[:limit])
+        return _put_off().filter(id__in=ids).update(next_attempt_at=Now())
 
 
 def doubts(scope: str, value: str) -> str:
@@ -158,8 +189,9 @@ def doubts(scope: str, value: str) -> str:
     if value in names:
         return ""
     close = difflib.get_close_matches(value, list(names), n=1, cutoff=0.5)
-    hint = f" Did you mean {close[0]!r}?" if close else f" Known: {', '.join(names)}."
-    return f"Nothing here knows the {scope} {value!r}.{hint}"
+    hint = _(" Did you mean '%(name)s'?") if close else _(" Known: %(name)s.")
+    said = _("Nothing here knows the %(scope)s '%(value)s'.") % {"scope": _(scope), "value": value}
+    return said + hint % {"name": close[0] if close else ", ".join(names)}
 
 
 def _in_batches(rows: QuerySet[Message], at_most: float = math.inf, **values: Any) -> int:
@@ -174,18 +206,23 @@ def _in_batches(rows: QuerySet[Message], at_most: float = math.inf, **values: An
             return changed
 
 
-def _recall(type_: str) -> int:
-    """Make due what a limit had put off."""
-    at_its_slot = {"put_off_until": F("next_attempt_at")}
-    put_off = _messages().filter(type=type_, status=Status.PENDING, waits_for=None, **at_its_slot)
-    recalled = _in_batches(put_off.filter(next_attempt_at__gt=Now()), next_attempt_at=Now())
+def _let_go(rows: QuerySet[Message], **values: Any) -> LetGo:
+    """Change rows so that they are due, ``AT_ONCE`` of them or a few more; the relays will do so with the others."""
+    freed = _in_batches(rows, at_most=AT_ONCE, **values)
     wake_on_commit()
-    return recalled
+    return LetGo(freed, left=rows.count() if freed >= AT_ONCE else 0)
+
+
+def _put_off(type_: str = "") -> QuerySet[Message]:
+    """Messages that wait for their slot in the line of a limit: those of a type, or all."""
+    waiting = _messages().filter(status=Status.PENDING, waits_for=None, put_off_until__isnull=False)
+    found = waiting.filter(put_off_until=F("next_attempt_at"), next_attempt_at__gt=Now())
+    return found.filter(type=type_) if type_ else found
 
 
 def _paused() -> str:
     names = [str(found) for found in _pauses().order_by("scope", "value")[:20]]
-    return f"Paused now: {', '.join(names) or 'nothing'}."
+    return ", ".join(names) or _("nothing")
 
 
 def _require(holds: bool, otherwise: str) -> None:
@@ -194,8 +231,9 @@ def _require(holds: bool, otherwise: str) -> None:
 
 
 def _require_name(scope: str, value: str) -> None:
-    _require(bool(value), f"Name the {scope}.")
-    _require(len(value) <= LONGEST, f"The name of a {scope} has at most {LONGEST} characters.")
+    _require(bool(value), _("Name the %(scope)s.") % {"scope": _(scope)})
+    long = _("The name of a %(scope)s has at most %(longest)s characters.")
+    _require(len(value) <= LONGEST, long % {"scope": _(scope), "longest": LONGEST})
 
 
 def _pauses() -> QuerySet[Pause]:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 from uuid import UUID
 
+from celery.app.task import get_actual_ignore_result
 from celery.exceptions import Ignore, Reject, Retry
 from celery.utils.log import get_task_logger
 
@@ -16,9 +18,11 @@ from outbox import consumption
 from outbox.backoff import default_policy, next_delay
 from outbox.capture import row_id
 from outbox.database import DATABASE_AWAY, atomic, connection
-from outbox.exceptions import PermanentError
+from outbox.exceptions import PermanentError, UnknownType
 from outbox.following import send_what_follows
+from outbox.models import Attempt
 from outbox.outcomes import FOLLOWING, Done, leave_out, record_failure, record_success
+from outbox.patience import next_looks
 from outbox.rows import NewMessage
 from outbox.wording import describe
 
@@ -132,7 +136,8 @@ def _fail_manually(task: DurableTask, delivery: Delivery, error: Exception, args
     if _takes(task, args, kwargs):
         delay, flaw = _delay(task, delivery, error, in_transaction=False)
     text = describe(error) + flaw
-    consumption.fail(delivery.message_id, delivery.attempt, text, delay, worker=delivery.worker)
+    stage = _stage(error)
+    consumption.fail(delivery.message_id, delivery.attempt, text, delay, worker=delivery.worker, stage=stage)
 
 
 def _takes(task: DurableTask, args: Any, kwargs: Any) -> bool:
@@ -159,7 +164,7 @@ def _run(task: DurableTask, args: Any, kwargs: Any) -> tuple[Any, Ignore | None]
 
 def _finish(task: DurableTask, delivery: Delivery, lock_id: UUID, result: Any, *, ignored: bool) -> Done:
     """The end of leased work: its mark, together with the messages of what follows."""
-    with atomic():
+    with nullcontext() if _leaves_nothing(task, ignored=ignored) else atomic():
         _write_replacement(task)
         if _reschedule_of(task) is None and not consumption.finish_lease(delivery.message_id, lock_id):
             logger.warning(
@@ -172,9 +177,16 @@ def _finish(task: DurableTask, delivery: Delivery, lock_id: UUID, result: Any, *
         return _write_what_follows(task, delivery, result, lock_id=lock_id, ignored=ignored)
 
 
+def _leaves_nothing(task: DurableTask, *, ignored: bool) -> bool:
+    """Whether the mark is all that there is to write: one statement, which is a transaction by itself."""
+    request = task.request
+    what_follows = (request.callbacks, request.chain, request.chord, _replacement_of(task), _reschedule_of(task))
+    return not any(what_follows) and (ignored or get_actual_ignore_result(task, request))
+
+
 def _write_replacement(task: DurableTask) -> None:
     """Write what ``replace()`` put in the place of the task. A single task becomes this row's next attempt."""
-    if replacement := getattr(task.request, "outbox_replacement", None):
+    if replacement := _replacement_of(task):
         replacement.delay()
 
 
@@ -239,7 +251,13 @@ def _fail(
     with atomic():
         text = describe(error) + flaw
         is_current = consumption.fail(
-            delivery.message_id, delivery.attempt, text, delay, worker=delivery.worker, lock_id=lock_id
+            delivery.message_id,
+            delivery.attempt,
+            text,
+            delay,
+            worker=delivery.worker,
+            lock_id=lock_id,
+            stage=_stage(error),
         )
         if not is_current:
             return None
@@ -252,12 +270,18 @@ def _delay(
     task: DurableTask, delivery: Delivery, error: Exception, *, in_transaction: bool
 ) -> tuple[float | None, str]:
     """Seconds to the next attempt, or ``None`` when this was the last; and what is wrong with the policy."""
+    if isinstance(error, UnknownType):
+        return _insist(delivery, lambda: next_looks([delivery.message_id]))[delivery.message_id], ""
     policy = task.policy()
     if in_transaction and isinstance(error, DATABASE_AWAY):
         policy = default_policy()  # all was rolled back: no outcome of the task's, but the database's
     if isinstance(error, Reject) and error.requeue:
         return default_policy().delay(delivery.tries), ""
     return (None, "") if isinstance(error, PermanentError) else next_delay(policy, delivery.tries)
+
+
+def _stage(error: Exception) -> str:
+    return Attempt.Stage.UNKNOWN if isinstance(error, UnknownType) else Attempt.Stage.CONSUME
 
 
 def _reschedule(delivery: Delivery, cause: str, asked: NewMessage, lock_id: UUID | None) -> bool:
@@ -269,6 +293,10 @@ def _reschedule(delivery: Delivery, cause: str, asked: NewMessage, lock_id: UUID
         worker=delivery.worker,
         lock_id=lock_id,
     )
+
+
+def _replacement_of(task: DurableTask) -> Any | None:
+    return getattr(task.request, "outbox_replacement", None)
 
 
 def _reschedule_of(task: DurableTask) -> NewMessage | None:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeVar, get_type_hints
 
+from django.utils.translation import gettext as _
 from pydantic import TypeAdapter
 from pydantic_core import PydanticSerializationError, ValidationError
 
@@ -135,10 +136,9 @@ def event_class(name: str) -> type | None:
 def unknown_type(name: str, known: Iterable[str]) -> UnknownType:
     """The error for a type that nobody handles, with the name that was probably meant."""
     close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
-    hint = f" Did you mean {close[0]!r}?" if close else ""
-    return UnknownType(
-        f"Nothing handles messages of type {name!r}: it is no event with subscribers and no task.{hint}"
-    )
+    said = _("Nothing handles messages of type '%(name)s': it is no event with subscribers and no task.")
+    hint = _(" Did you mean '%(name)s'?") % {"name": close[0]} if close else ""
+    return UnknownType(said % {"name": name} + hint)
 
 
 def all_types() -> list[EventType]:

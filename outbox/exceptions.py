@@ -37,7 +37,14 @@ class NoSubscriber(OutboxError):
 
 
 class UnknownType(OutboxError):
-    """A row's type is neither an event with subscribers nor a registered task: permanent, kept as Failed."""
+    """A row's type is neither an event with subscribers nor a registered task here.
+
+    Others may know it: it is tried again for ``UNKNOWN_TYPE_PATIENCE`` seconds, and then kept as Failed.
+    """
+
+
+class UnknownVersion(UnknownType):
+    """An event was written by newer code than this process has. Treated as an unknown type is."""
 
 
 class PermanentError(OutboxError):

@@ -11,7 +11,8 @@ from functools import cached_property
 from typing import Any
 
 from celery.fixups.django import DjangoFixup, DjangoWorkerFixup
-from django.db import close_old_connections
+
+from outbox.connections import look_after_connections
 
 
 class KeepingWorkerFixup(DjangoWorkerFixup):
@@ -29,7 +30,7 @@ class KeepingWorkerFixup(DjangoWorkerFixup):
 
     def close_database(self, **_: Any) -> None:
         """Close what should not be used again."""
-        close_old_connections()
+        look_after_connections()
 
 
 class KeepingFixup(DjangoFixup):

@@ -12,6 +12,7 @@ from uuid import UUID
 
 from outbox import inserting_models
 from outbox.database import connection, execute, fetch
+from outbox.relay.courier import LEASE, Courier, courier_for, send_on_commit
 from outbox.relay.wakeup import wake_on_commit
 from outbox.rows import COLUMNS, REPLACED, NewMessage, latest
 
@@ -20,6 +21,9 @@ COPY_FROM = 20
 """Rows from which on a COPY is quicker than VALUES."""
 
 INSERT = f"INSERT INTO outbox_message ({', '.join(COLUMNS)}) VALUES "  # noqa: S608  (constants only)
+INSERT_CLAIMED = INSERT.replace(
+    ") VALUES ", ", status, attempts, lock_id, locked_by, locked_until) VALUES "
+)
 COPY = f"COPY outbox_message ({', '.join(COLUMNS[:-1])}) FROM STDIN"
 VALUES = "%s, %s, %s, %s::jsonb, %s::jsonb, %s, %s, %s, %s, %s, %s"
 ON_CONFLICT = f"""
@@ -33,7 +37,7 @@ ON_CONFLICT_COALESCE = ON_CONFLICT.replace(
 
 
 def insert(messages: Sequence[NewMessage]) -> list[UUID]:
-    """Write rows in one INSERT per thousand, and have the relay woken after the commit.
+    """Write rows in one INSERT per thousand, and have them sent at once, or the relay woken, after the commit.
 
     A message with a ``schedule_key`` replaces the one that waits unsent under the same name for the same consumer.
 
@@ -43,6 +47,10 @@ def insert(messages: Sequence[NewMessage]) -> list[UUID]:
     if not messages:
         return []
     with_sql = _has_own_sql()
+    if with_sql and (courier := courier_for(messages)):
+        _write_claimed(courier, messages)
+        send_on_commit(courier, messages)
+        return [message.id for message in messages]
     plain = [message for message in messages if message.schedule_key is None]
     for start in range(0, len(plain), ROWS_PER_STATEMENT):
         (_write if with_sql else inserting_models.write)(plain[start : start + ROWS_PER_STATEMENT])
@@ -65,6 +73,14 @@ def _write(rows: Sequence[NewMessage]) -> None:
     else:
         values, params = _values(rows)
         execute(INSERT + values, params)
+
+
+def _write_claimed(courier: Courier, rows: Sequence[NewMessage]) -> None:
+    claim = "'processing', 1, %s, %s, statement_timestamp() + make_interval(secs => %s)"
+    line = f"({VALUES}, DEFAULT, {claim})"
+    ours = [courier.claim.lock_id, courier.name, LEASE]
+    params = [value for row in rows for value in (*row.values(), *ours)]
+    execute(INSERT_CLAIMED + ", ".join([line] * len(rows)), params)
 
 
 def _copy(rows: Sequence[NewMessage]) -> None:

@@ -7,7 +7,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, TypeAlias
 
 from django.apps import apps
+from django.conf import settings
 from django.db import models
+from django.utils import translation
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import AbstractBaseUser
@@ -45,4 +47,7 @@ def enter(actor: Actor, objects: Sequence[models.Model], flag: int, what: str) -
         return
     from django.contrib.admin.models import LogEntry
 
-    LogEntry.objects.log_actions(actor.pk, list(objects), flag, what)
+    with translation.override(
+        settings.LANGUAGE_CODE
+    ):  # the audit speaks one language, whoever acts and reads
+        LogEntry.objects.log_actions(actor.pk, list(objects), flag, what)

@@ -122,6 +122,11 @@ class NewMessage:
         ]
 
     @property
+    def is_free(self) -> bool:
+        """Whether nothing keeps it back from being sent as soon as it is committed: no time, key, or name."""
+        return self.next_attempt_at is None and self.delay <= 0 and not self.key and self.schedule_key is None
+
+    @property
     def is_due(self) -> bool:
         """Whether a relay is worth waking for it. A hint: the due time itself is the database's affair."""
         if self.next_attempt_at is not None:

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 
 from outbox.events import EventType, Upcaster, event_class_type
-from outbox.exceptions import OutboxError, PermanentError
+from outbox.exceptions import OutboxError, PermanentError, UnknownVersion
 from outbox.wording import describe
 
 U = TypeVar("U", bound=Upcaster)
@@ -51,7 +51,8 @@ def load(kind: EventType, payload: Mapping[str, Any], version: object = None) ->
         version: the version that it was written in; ``None``, as in a row inserted by hand: the current one.
 
     Raises:
-        PermanentError: the version is unknown here, cannot be made into the current one, or does not fit its schema.
+        UnknownVersion: it is newer than this process's code.
+        PermanentError: it cannot be made into the current one, or does not fit its schema.
     """
     fields = dict(payload)
     for step in range(_known(kind, version), kind.version):
@@ -73,9 +74,9 @@ def _known(kind: EventType, version: object) -> int:
     if not isinstance(version, int) or isinstance(version, bool) or version < 1:
         raise PermanentError(f"{version!r} is no version of {kind.name}.")
     if version > kind.version:
-        raise PermanentError(
+        raise UnknownVersion(
             f"This {kind.name} has version {version}, and this process knows up to version {kind.version}. "
-            "Deploy the newer code to the workers, then redrive the message."
+            "Deploy the newer code to the workers; redrive the message, if it is Failed by then."
         )
     return version
 

@@ -179,6 +179,7 @@ CELERY_TASK_ROUTES = {
 OUTBOX: dict[str, Any] = {
     "RESEND_AFTER": env.float("OUTBOX_RESEND_AFTER", default=60.0),
     "LEASE": env.float("OUTBOX_LEASE", default=30.0),
+    "UNKNOWN_TYPE_PATIENCE": env.float("OUTBOX_UNKNOWN_TYPE_PATIENCE", default=300.0),
     "RESCUE_INTERVAL": env.float("OUTBOX_RESCUE_INTERVAL", default=5.0),
     "DISPATCH_INTERVAL": env.float("OUTBOX_DISPATCH_INTERVAL", default=5.0),
     "RETENTION": env.float("OUTBOX_RETENTION", default=7 * 24 * 3600.0),
@@ -190,8 +191,8 @@ OUTBOX: dict[str, Any] = {
     "PERSONAL_FIELDS": ("email", "recipient", "street", "postcode", "town", "phone", "address", "card"),
 }
 CELERY_BEAT_SCHEDULE = {
-    # They expire, so that they do not pile up; late, so that clocks which differ do not drop them all.
-    name: {"task": task, "schedule": seconds, "options": {"expires": max(300.0, seconds)}}
+    # Without "expires", which two machines' clocks would decide: tasks that enough others wait beside are not sent.
+    name: {"task": task, "schedule": seconds}
     for name, task, seconds in (
         ("dispatch the outbox", "outbox.dispatch", OUTBOX["DISPATCH_INTERVAL"]),
         ("prune the outbox", "outbox.prune", OUTBOX["PRUNE_INTERVAL"]),

@@ -5,11 +5,22 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import redis
+from django.db import connection
 
+from tests.harness.emptying import Emptying
 from tests.harness.processes import Platform
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> None:
+    """The test database, which is emptied quickly between tests where it is PostgreSQL."""
+    if connection.vendor == "postgresql":
+        with django_db_blocker.unblock():
+            Emptying("default").install()
 
 
 @pytest.fixture

@@ -7,23 +7,26 @@ from typing import ClassVar
 from django.db import models
 from django.db.models import F, Q
 from django.utils.translation import get_language
+from django.utils.translation import gettext_lazy as _
 from uuid_utils.compat import uuid7
 
 
 class Product(models.Model):
     """Something for sale. Its words may be there in Japanese, too; where they are not, the others are shown."""
 
-    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
-    sku = models.CharField(max_length=40, unique=True)
-    name = models.CharField(max_length=120)
-    description = models.TextField(blank=True)
-    name_ja = models.CharField("name (Japanese)", max_length=120, blank=True, default="")
-    description_ja = models.TextField("description (Japanese)", blank=True, default="")
-    price = models.DecimalField(max_digits=10, decimal_places=2)
-    currency = models.CharField(max_length=3, default="EUR")
-    is_active = models.BooleanField(default=True)
+    id = models.UUIDField(_("id"), primary_key=True, default=uuid7, editable=False)
+    sku = models.CharField("SKU", max_length=40, unique=True)
+    name = models.CharField(_("name"), max_length=120)
+    description = models.TextField(_("description"), blank=True)
+    name_ja = models.CharField(_("name (Japanese)"), max_length=120, blank=True, default="")
+    description_ja = models.TextField(_("description (Japanese)"), blank=True, default="")
+    price = models.DecimalField(_("price"), max_digits=10, decimal_places=2)
+    currency = models.CharField(_("currency"), max_length=3, default="EUR")
+    is_active = models.BooleanField(_("for sale"), default=True)
 
     class Meta:
+        verbose_name = _("product")
+        verbose_name_plural = _("products")
         ordering: ClassVar = ["name"]
         constraints: ClassVar = [
             models.CheckConstraint(condition=Q(price__gt=0), name="product_price_positive"),
@@ -47,12 +50,15 @@ class Product(models.Model):
 class Stock(models.Model):
     """How many there are, and how many of these are promised to orders."""
 
-    product = models.OneToOneField(Product, on_delete=models.CASCADE, primary_key=True, related_name="stock")
-    on_hand = models.PositiveIntegerField(default=0)
-    reserved = models.PositiveIntegerField(default=0)
+    product = models.OneToOneField(
+        Product, verbose_name=_("product"), on_delete=models.CASCADE, primary_key=True, related_name="stock"
+    )
+    on_hand = models.PositiveIntegerField(_("on hand"), default=0)
+    reserved = models.PositiveIntegerField(_("reserved"), default=0)
 
     class Meta:
-        verbose_name_plural = "stock"
+        verbose_name = _("stock")
+        verbose_name_plural = _("stock")
         constraints: ClassVar = [
             models.CheckConstraint(condition=Q(on_hand__gte=0), name="stock_on_hand_not_negative"),
             models.CheckConstraint(

@@ -23,12 +23,16 @@ class Reservation(models.Model):
         RELEASED = "released", _("Released")
         SHIPPED = "shipped", _("Shipped")
 
-    order = models.ForeignKey(Order, on_delete=models.CASCADE, related_name="reservations")
-    product = models.ForeignKey(Product, on_delete=models.PROTECT)
-    quantity = models.PositiveIntegerField()
-    status = models.CharField(max_length=10, choices=Status, default=Status.RESERVED)
+    order = models.ForeignKey(
+        Order, verbose_name=_("order"), on_delete=models.CASCADE, related_name="reservations"
+    )
+    product = models.ForeignKey(Product, verbose_name=_("product"), on_delete=models.PROTECT)
+    quantity = models.PositiveIntegerField(_("quantity"))
+    status = models.CharField(_("status"), max_length=10, choices=Status, default=Status.RESERVED)
 
     class Meta:
+        verbose_name = _("reservation")
+        verbose_name_plural = _("reservations")
         constraints: ClassVar = [
             models.UniqueConstraint("order", "product", name="reservation_once_per_product"),
             models.CheckConstraint(condition=Q(quantity__gt=0), name="reservation_quantity_positive"),
@@ -45,17 +49,21 @@ class Payment(models.Model):
         CHARGED = "charged", _("Charged")
         REFUNDED = "refunded", _("Refunded")
 
-    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
-    order = models.ForeignKey(Order, on_delete=models.CASCADE, related_name="payments")
-    status = models.CharField(max_length=10, choices=Status, default=Status.CHARGED)
-    amount = models.DecimalField(max_digits=12, decimal_places=2)
-    currency = models.CharField(max_length=3)
-    provider_id = models.CharField(max_length=80)
-    idempotency_key = models.CharField(max_length=200, unique=True)
-    charged_at = models.DateTimeField(db_default=Now())
-    refunded_at = models.DateTimeField(null=True)
+    id = models.UUIDField(_("id"), primary_key=True, default=uuid7, editable=False)
+    order = models.ForeignKey(
+        Order, verbose_name=_("order"), on_delete=models.CASCADE, related_name="payments"
+    )
+    status = models.CharField(_("status"), max_length=10, choices=Status, default=Status.CHARGED)
+    amount = models.DecimalField(_("amount"), max_digits=12, decimal_places=2)
+    currency = models.CharField(_("currency"), max_length=3)
+    provider_id = models.CharField(_("provider id"), max_length=80)
+    idempotency_key = models.CharField(_("idempotency key"), max_length=200, unique=True)
+    charged_at = models.DateTimeField(_("charged at"), db_default=Now())
+    refunded_at = models.DateTimeField(_("refunded at"), null=True)
 
     class Meta:
+        verbose_name = _("payment")
+        verbose_name_plural = _("payments")
         constraints: ClassVar = [
             models.UniqueConstraint(
                 "order", condition=Q(status="charged"), name="payment_one_live_per_order"
@@ -79,16 +87,20 @@ class Shipment(models.Model):
         CREATED = "created", _("Created")
         CANCELLED = "cancelled", pgettext_lazy("order", "Cancelled")
 
-    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
-    order = models.ForeignKey(Order, on_delete=models.CASCADE, related_name="shipments")
-    status = models.CharField(max_length=10, choices=Status, default=Status.CREATED)
-    carrier_id = models.CharField(max_length=80)
-    tracking_number = models.CharField(max_length=80)
-    idempotency_key = models.CharField(max_length=200, unique=True)
-    created_at = models.DateTimeField(db_default=Now())
-    cancelled_at = models.DateTimeField(null=True)
+    id = models.UUIDField(_("id"), primary_key=True, default=uuid7, editable=False)
+    order = models.ForeignKey(
+        Order, verbose_name=_("order"), on_delete=models.CASCADE, related_name="shipments"
+    )
+    status = models.CharField(_("status"), max_length=10, choices=Status, default=Status.CREATED)
+    carrier_id = models.CharField(_("carrier id"), max_length=80)
+    tracking_number = models.CharField(_("tracking number"), max_length=80)
+    idempotency_key = models.CharField(_("idempotency key"), max_length=200, unique=True)
+    created_at = models.DateTimeField(_("created at"), db_default=Now())
+    cancelled_at = models.DateTimeField(_("cancelled at"), null=True)
 
     class Meta:
+        verbose_name = _("shipment")
+        verbose_name_plural = _("shipments")
         constraints: ClassVar = [
             models.UniqueConstraint(
                 "order", condition=Q(status="created"), name="shipment_one_live_per_order"

@@ -33,24 +33,34 @@ class Order(models.Model):
     ENDED = (Status.SHIPPED, Status.CANCELLED)
     CANCELLABLE = (Status.PLACED, Status.RESERVED, Status.PAID)
 
-    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
-    customer = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="orders")
-    status = models.CharField(max_length=16, choices=Status, default=Status.PLACED)
-    version = models.PositiveIntegerField(default=1)
-    total = models.DecimalField(max_digits=12, decimal_places=2)
-    currency = models.CharField(max_length=3)
-    card = models.CharField(max_length=64, help_text="The payment provider's token; never a card number.")
-    recipient = models.CharField(max_length=120)
-    address = models.CharField(max_length=200)
-    postcode = models.CharField(max_length=16)
-    city = models.CharField(max_length=80)
-    country = models.CharField(max_length=2)
-    language = models.CharField(max_length=10, default="en", help_text="Of the letters about it.")
-    reason = models.TextField(blank=True, default="", help_text="Why it was cancelled, or needs attention.")
-    placed_at = models.DateTimeField(db_default=Now())
-    ended_at = models.DateTimeField(null=True, editable=False)
+    id = models.UUIDField(_("id"), primary_key=True, default=uuid7, editable=False)
+    customer = models.ForeignKey(
+        settings.AUTH_USER_MODEL, verbose_name=_("customer"), on_delete=models.PROTECT, related_name="orders"
+    )
+    status = models.CharField(_("status"), max_length=16, choices=Status, default=Status.PLACED)
+    version = models.PositiveIntegerField(_("version"), default=1)
+    total = models.DecimalField(_("total"), max_digits=12, decimal_places=2)
+    currency = models.CharField(_("currency"), max_length=3)
+    card = models.CharField(
+        _("card"), max_length=64, help_text="The payment provider's token; never a card number."
+    )
+    recipient = models.CharField(_("recipient"), max_length=120)
+    address = models.CharField(_("address"), max_length=200)
+    postcode = models.CharField(_("postcode"), max_length=16)
+    city = models.CharField(_("city"), max_length=80)
+    country = models.CharField(_("country"), max_length=2)
+    language = models.CharField(
+        _("language"), max_length=10, default="en", help_text="Of the letters about it."
+    )
+    reason = models.TextField(
+        _("reason"), blank=True, default="", help_text="Why it was cancelled, or needs attention."
+    )
+    placed_at = models.DateTimeField(_("placed at"), db_default=Now())
+    ended_at = models.DateTimeField(_("ended at"), null=True, editable=False)
 
     class Meta:
+        verbose_name = _("order")
+        verbose_name_plural = _("orders")
         ordering: ClassVar = ["-id"]
         indexes: ClassVar = [models.Index("customer", F("id").desc(), name="order_of_customer")]
         constraints: ClassVar = [
@@ -77,12 +87,14 @@ class Order(models.Model):
 class OrderLine(models.Model):
     """So many of one product, at the price of that moment."""
 
-    order = models.ForeignKey(Order, on_delete=models.CASCADE, related_name="lines")
-    product = models.ForeignKey(Product, on_delete=models.PROTECT)
-    quantity = models.PositiveIntegerField()
-    unit_price = models.DecimalField(max_digits=10, decimal_places=2)
+    order = models.ForeignKey(Order, verbose_name=_("order"), on_delete=models.CASCADE, related_name="lines")
+    product = models.ForeignKey(Product, verbose_name=_("product"), on_delete=models.PROTECT)
+    quantity = models.PositiveIntegerField(_("quantity"))
+    unit_price = models.DecimalField(_("unit price"), max_digits=10, decimal_places=2)
 
     class Meta:
+        verbose_name = _("order line")
+        verbose_name_plural = _("order lines")
         ordering: ClassVar = ["id"]
         constraints: ClassVar = [
             models.UniqueConstraint("order", "product", name="order_line_once_per_product"),

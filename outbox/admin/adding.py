@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from django.utils.translation import gettext as _
 from pydantic import ValidationError
 
 from outbox import known
@@ -67,21 +68,21 @@ def parse_payload(text: str) -> dict[str, Any]:
         stored = json.dumps(value, allow_nan=False, ensure_ascii=False)
         stored.encode()
     except json.JSONDecodeError as error:
-        place = f"line {error.lineno}, column {error.colno}"
-        raise Unusable(f"This is not JSON: {error.msg} ({place}).") from None
+        found = {"error": error.msg, "line": error.lineno, "column": error.colno}
+        raise Unusable(_("This is not JSON: %(error)s (line %(line)s, column %(column)s).") % found) from None
     except UnicodeEncodeError:
         raise Unusable(
-            "It has half a surrogate pair (such as \\ud800): the database cannot keep that."
+            _("It has half a surrogate pair (such as \\ud800): the database cannot keep that.")
         ) from None
     except RecursionError:
-        raise Unusable("It is nested too deeply.") from None
+        raise Unusable(_("It is nested too deeply.")) from None
     except ValueError as error:
-        raise Unusable(f"The database cannot keep this: {error}.") from None
+        raise Unusable(_("The database cannot keep this: %(error)s.") % {"error": error}) from None
     if "\\u0000" in stored:
-        raise Unusable("It has a NUL character (\\u0000): the database cannot keep that.")
+        raise Unusable(_("It has a NUL character (\\u0000): the database cannot keep that."))
     if not isinstance(value, dict):
         raise Unusable(
-            'The payload must be a JSON object, such as {"order_id": "…"}: its members are the arguments.'
+            _('The payload must be a JSON object, such as {"order_id": "…"}: its members are the arguments.')
         )
     return value
 
@@ -101,7 +102,8 @@ def check_payload(type_: str, payload: Mapping[str, Any]) -> None:
     try:
         inspect.signature(known.tasks()[type_].run).bind(**payload)
     except TypeError as error:
-        raise Unusable(f"The task {type_} does not take this payload: {error}.") from None
+        said = _("The task %(task)s does not take this payload: %(error)s.")
+        raise Unusable(said % {"task": type_, "error": error}) from None
 
 
 def _sentence(problem: Mapping[str, Any]) -> str:
@@ -114,10 +116,10 @@ def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     members: dict[str, Any] = {}
     for name, value in pairs:
         if name in members:
-            raise ValueError(f"the name {name!r} occurs twice")
+            raise ValueError(_("the name '%(name)s' occurs twice") % {"name": name})
         members[name] = value
     return members
 
 
 def _refuse_constant(name: str) -> None:
-    raise ValueError(f"{name} is not JSON")
+    raise ValueError(_("%(name)s is not JSON") % {"name": name})

@@ -29,12 +29,11 @@ def time_limit(alias: str, seconds: float) -> Iterator[None]:
     if connections[alias].vendor != "postgresql":
         yield
         return
-    inside = connections[
-        alias
-    ].in_atomic_block  # then the usual limit is not restored by the end of a transaction
+    # Inside a transaction the usual limit is not restored by its end.
+    inside = connections[alias].in_atomic_block
     try:
         with transaction.atomic(using=alias), connections[alias].cursor() as cursor:
-            cursor.execute(SET_LIMIT, [str(int(seconds * 1000))])
+            cursor.execute(SET_LIMIT, [str(max(1, int(seconds * 1000)))])
             usual = cursor.fetchone()[0]
             yield
             if inside:

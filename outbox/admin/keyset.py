@@ -3,10 +3,12 @@
 A page further back costs what the first one costs ("keyset paging"; Markus Winand, use-the-index-luke.com). How the
 rows of a filter are found is up to what the planner says of them:
 
-- few, by an index of their own: all of them are read and sorted;
-- else in the key's order, for a moment, until the page is full;
-- where that takes too long, slice by slice, latest first, as far as the time allows. The page says how far that was,
-  and leads on from there.
+- in the key's order, until the page is full: for longer where an index leads to few, as it ends with them;
+- some, by an index of their own, when that took too long: all of them are read and sorted;
+- else slice by slice, latest first, as far as the time allows. The page says how far that was, and leads on from there.
+
+The planner knows little of words in a text, so what it says is a hint and the time decides. A page's own work (session,
+permissions, template) takes about as long as all that is allowed here.
 """
 
 from __future__ import annotations
@@ -24,17 +26,17 @@ from django.db.models.functions import Greatest
 from outbox.admin.bounded import TookTooLong, time_limit
 
 FEW = 1_000
-"""Rows that are at once read and sorted for a page, where an index finds them."""
+"""Rows that an index leads to, so that looking at all of them is quick."""
 SOME = 25_000
 """Rows that are read and sorted when the key's order did not lead to a page soon."""
 CHEAP = 40_000.0
 """The most that finding them may cost, in the planner's units."""
-SORTING = 0.15
-"""Seconds for reading and sorting them."""
-FREELY = 0.06
-"""Seconds for a page in the key's order."""
-SEARCHING = 0.08
-"""Seconds for a search slice by slice: at least one slice is searched, whatever it takes."""
+IN_ALL = 0.14
+"""Seconds that a page has for all of its ways. Only the first slice is searched whatever it takes."""
+LOOKING = 0.1
+"""Seconds for a way that an index makes quick, in all likelihood."""
+FREELY = 0.04
+"""Seconds for a page in the key's order where many rows may lie in between."""
 FIRST_SLICE = 10_000
 """Rows; each further slice has twice as many."""
 
@@ -76,14 +78,15 @@ def page_of(rows: QuerySet[Any], position: Position, size: int) -> Page:
 
     Not guaranteed: that nothing is left out above or below while rows are being written; the next page has them.
     """
+    end = time.monotonic() + IN_ALL
     if position.after is not None:
-        found = _ask(rows.filter(pk__gt=position.after), size, descending=False)
+        found = _ask(rows.filter(pk__gt=position.after), size, end, descending=False)
         if found is None:
             return page_of(rows, Position(), size)
         return Page(found[:size][::-1], newer=len(found) > size, older=True)
-    found = _ask(_before(rows, position.before), size, descending=True)
+    found = _ask(_before(rows, position.before), size, end, descending=True)
     if found is None:
-        return _search(rows, position.before or position.likely, size)
+        return _search(rows, position.before or position.likely, size, end)
     return Page(found[:size], newer=position.before is not None, older=len(found) > size)
 
 
@@ -91,21 +94,24 @@ def _before(rows: QuerySet[Any], key: Any) -> QuerySet[Any]:
     return rows if key is None else rows.filter(pk__lt=key)
 
 
-def _ask(rows: QuerySet[Any], size: int, *, descending: bool) -> list[Any] | None:
+def _ask(rows: QuerySet[Any], size: int, end: float, *, descending: bool) -> list[Any] | None:
     """One row more than a page has; ``None`` when that takes too long."""
-    expected = _expected(rows)
-    # The planner does not see that an expression has the order of the key, and so uses the filter's own index.
-    by_key: tuple[Any, float] = ("pk", FREELY)
-    by_filter: tuple[Any, float] = (Greatest("pk", "pk"), SORTING)
-    ways = [by_filter] if expected <= FEW else [by_key, by_filter] if expected <= SOME else [by_key]
-    for key, seconds in ways:
+    for key, seconds in _ways(_expected(rows)):
         ordered = rows.order_by(key)
         try:
-            with time_limit(rows.db, seconds):
+            with time_limit(rows.db, min(seconds, end - time.monotonic())):
                 return list((ordered.reverse() if descending else ordered)[: size + 1])
         except TookTooLong:
             continue
     return None
+
+
+def _ways(expected: float) -> list[tuple[Any, float]]:
+    """What to order by, and the seconds it may take; one after the other."""
+    if expected <= FEW:
+        return [("pk", LOOKING)]
+    # The planner does not see that an expression has the order of the key, and so uses the filter's own index.
+    return [("pk", FREELY), (Greatest("pk", "pk"), LOOKING)] if expected <= SOME else [("pk", FREELY)]
 
 
 def _expected(rows: QuerySet[Any]) -> float:
@@ -117,10 +123,10 @@ def _expected(rows: QuerySet[Any]) -> float:
     return float(plan["Plan"]["Plan Rows"]) if cheap else inf
 
 
-def _search(rows: QuerySet[Any], before: Any, size: int) -> Page:
-    """Slice by slice, until the page is full, the table ends, or the time is over."""
+def _search(rows: QuerySet[Any], before: Any, size: int, end: float) -> Page:
+    """Slice by slice, until the page is full, the table ends, or the time does not suffice for one more."""
     found: list[Any] = []
-    newer, length, end = before is not None, FIRST_SLICE, time.monotonic() + SEARCHING
+    newer, length, began = before is not None, FIRST_SLICE, time.monotonic()
     while True:
         last = _last_of_slice(rows, before, length)
         part = _before(rows, before).order_by("-pk")
@@ -129,7 +135,8 @@ def _search(rows: QuerySet[Any], before: Any, size: int) -> Page:
             return Page(found[:size], newer, older=True)
         if last is None:
             return Page(found, newer, older=False)
-        if time.monotonic() > end:
+        took, began = time.monotonic() - began, time.monotonic()
+        if began + 2 * took > end:
             return Page(found, newer, older=True, searched_to=last)
         before, length = last, length * 2
 

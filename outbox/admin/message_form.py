@@ -52,10 +52,12 @@ class MessageForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in its 
 
     type = forms.CharField(
         max_length=200,
+        label=_("Type"),
         widget=SuggestingInput(attrs={"autocomplete": "off", "spellcheck": "false"}),
         help_text=_("An event, such as orders.order_paid (every subscriber gets it), or a task."),
     )
     payload = PayloadField(
+        label=_("Payload"),
         initial="{}",
         widget=UnfoldAdminTextareaWidget(attrs={"rows": 10, "spellcheck": "false", "class": "console-code"}),
         help_text=_("A JSON object: the event's fields, or the task's keyword arguments."),

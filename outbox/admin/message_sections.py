@@ -26,6 +26,7 @@ STAGES = {
     "send": gettext_lazy("Sending"),
     "consume": gettext_lazy("Consuming"),
     "lost": gettext_lazy("Lease lost"),
+    "unknown": gettext_lazy("Not known"),
 }
 
 

@@ -11,9 +11,10 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from django.contrib.admin.models import CHANGE, LogEntry
 from django.core.exceptions import PermissionDenied
 from django.db import models, transaction
+
+from outbox.journal import CHANGED, enter
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import AnonymousUser, User
@@ -95,5 +96,4 @@ class Operation:
 
 def note(user: User, objects: Sequence[models.Model], what: str) -> None:
     """Add an audit entry to the history of each object, in the caller's transaction."""
-    if objects:
-        LogEntry.objects.log_actions(user.pk, objects, CHANGE, what)
+    enter(user, objects, CHANGED, what)

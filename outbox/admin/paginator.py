@@ -13,7 +13,7 @@ from outbox.admin.bounded import TookTooLong, time_limit
 
 MOST_COUNTED = 10_000
 """Rows that are counted one by one; beyond, a number is not worth reading the table for."""
-COUNTING = 0.05
+COUNTING = 0.04
 """Seconds."""
 
 

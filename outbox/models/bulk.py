@@ -7,6 +7,7 @@ from typing import ClassVar
 from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Now
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from uuid_utils.compat import uuid7
 
@@ -19,27 +20,31 @@ class BulkOperation(models.Model):
     """
 
     class Kind(models.TextChoices):
-        REDRIVE = "redrive", "Redrive"
-        DISCARD = "discard", "Discard"
+        REDRIVE = "redrive", _("Redrive")
+        DISCARD = "discard", _("Discard")
 
-    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
-    kind = models.CharField(max_length=10, choices=Kind)
-    query = models.TextField(blank=True, help_text="The filters, as in the address of the list.")
-    reason = models.TextField()
-    per_second = models.FloatField(null=True, help_text="How many in a second. Empty: as quickly as it goes.")
-    expected = models.PositiveIntegerField(help_text="How many matched when it was asked for.")
-    done = models.PositiveIntegerField(default=0, help_text="How many were changed.")
-    passed_over = models.PositiveIntegerField(
-        default=0, help_text="How many somebody else held at that moment."
+    id = models.UUIDField(_("id"), primary_key=True, default=uuid7, editable=False)
+    kind = models.CharField(_("kind"), max_length=10, choices=Kind)
+    query = models.TextField(_("query"), blank=True, help_text="The filters, as in the address of the list.")
+    reason = models.TextField(_("reason"))
+    per_second = models.FloatField(
+        _("per second"), null=True, help_text="How many in a second. Empty: as quickly as it goes."
     )
-    cursor = models.UUIDField(null=True, help_text="The message that was changed last.")
-    last = models.UUIDField(help_text="The greatest key there was when it was asked for.")
-    turn = models.PositiveIntegerField(default=0, help_text="The fence: only the latest turn goes on.")
-    asked_by = models.CharField(max_length=200)
-    asked_at = models.DateTimeField(db_default=Now(), editable=False)
-    moved_at = models.DateTimeField(null=True, help_text="When it changed something last.")
-    ended_at = models.DateTimeField(null=True)
-    stopped_by = models.CharField(max_length=200, blank=True)
+    expected = models.PositiveIntegerField(_("expected"), help_text="How many matched when it was asked for.")
+    done = models.PositiveIntegerField(_("changed"), default=0, help_text="How many were changed.")
+    passed_over = models.PositiveIntegerField(
+        _("passed over"), default=0, help_text="How many somebody else held at that moment."
+    )
+    cursor = models.UUIDField(_("cursor"), null=True, help_text="The message that was changed last.")
+    last = models.UUIDField(_("last key"), help_text="The greatest key there was when it was asked for.")
+    turn = models.PositiveIntegerField(
+        _("turn"), default=0, help_text="The fence: only the latest turn goes on."
+    )
+    asked_by = models.CharField(_("asked by"), max_length=200)
+    asked_at = models.DateTimeField(_("asked at"), db_default=Now(), editable=False)
+    moved_at = models.DateTimeField(_("moved at"), null=True, help_text="When it changed something last.")
+    ended_at = models.DateTimeField(_("ended at"), null=True)
+    stopped_by = models.CharField(_("stopped by"), max_length=200, blank=True)
 
     class Meta:
         verbose_name = _("bulk operation")
@@ -51,4 +56,9 @@ class BulkOperation(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.get_kind_display()} of {self.expected:,}"
+        said = (
+            gettext("Discard of %(count)s")
+            if self.kind == self.Kind.DISCARD
+            else gettext("Redrive of %(count)s")
+        )
+        return said % {"count": f"{self.expected:,}"}

@@ -8,6 +8,7 @@ from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import gettext_noop
 from uuid_utils.compat import uuid7
 
 from outbox.models.constraints import PartlyUnique
@@ -21,10 +22,10 @@ DISTRIBUTE = "outbox.distribute"
 class Status(models.TextChoices):
     """The states of a message; ``docs/state-machines.md`` draws the ways between them."""
 
-    PENDING = "pending", "Pending"
-    PROCESSING = "processing", "Processing"
-    SENT = "sent", "Sent"
-    FAILED = "failed", "Failed"
+    PENDING = "pending", _("Pending")
+    PROCESSING = "processing", _("Processing")
+    SENT = "sent", _("Sent")
+    FAILED = "failed", _("Failed")
 
 
 def addressed_to(task: str) -> Q:
@@ -48,41 +49,50 @@ class Message(models.Model):
     a payload alone.
     """
 
-    id = models.UUIDField(primary_key=True, default=uuid7, db_default=RandomUUID(), editable=False)
+    id = models.UUIDField(_("id"), primary_key=True, default=uuid7, db_default=RandomUUID(), editable=False)
     type = models.CharField(
-        max_length=200, help_text="The event's or the task's name, such as orders.order_paid."
+        _("type"), max_length=200, help_text="The event's or the task's name, such as orders.order_paid."
     )
     consumer = models.CharField(
+        _("consumer"),
         max_length=200,
         blank=True,
         db_default="",
         help_text="The task that consumes it. Empty: every subscriber of the type.",
     )
-    payload = models.JSONField(default=dict, db_default={}, blank=True)
-    headers = models.JSONField(default=dict, db_default={}, blank=True)
+    payload = models.JSONField(_("payload"), default=dict, db_default={}, blank=True)
+    headers = models.JSONField(_("headers"), default=dict, db_default={}, blank=True)
     queue = models.CharField(
-        max_length=100, blank=True, db_default="", help_text="Empty: the consumer's own queue."
+        _("queue"), max_length=100, blank=True, db_default="", help_text="Empty: the consumer's own queue."
     )
     priority = models.SmallIntegerField(
+        _("priority"),
         default=DEFAULT_PRIORITY,
         db_default=DEFAULT_PRIORITY,
         help_text="0 first, 9 last, as Celery has it on Redis.",
     )
     correlation_id = models.CharField(
-        max_length=64, blank=True, db_default="", help_text="What it belongs to, such as an order's id."
+        _("correlation id"),
+        max_length=64,
+        blank=True,
+        db_default="",
+        help_text="What it belongs to, such as an order's id.",
     )
     key = models.CharField(
+        _("key"),
         max_length=200,
         blank=True,
         db_default="",
         help_text="Messages of one key reach their consumer one after the other. Empty: in no order.",
     )
     blocks_key = models.BooleanField(
+        _("blocks key"),
         default=True,
         db_default=True,
         help_text="Whether, once Failed, it holds back the later ones of its key.",
     )
     schedule_key = models.CharField(
+        _("schedule key"),
         max_length=200,
         null=True,
         blank=True,
@@ -90,33 +100,44 @@ class Message(models.Model):
     )
 
     status = models.CharField(
-        max_length=10, choices=Status, default=Status.PENDING, db_default=Status.PENDING
+        _("status"), max_length=10, choices=Status, default=Status.PENDING, db_default=Status.PENDING
     )
-    occurred_at = models.DateTimeField(db_default=Now(), editable=False)
-    next_attempt_at = models.DateTimeField(db_default=Now(), help_text="When it is due, while Pending.")
+    occurred_at = models.DateTimeField(_("occurred at"), db_default=Now(), editable=False)
+    next_attempt_at = models.DateTimeField(
+        _("next attempt at"), db_default=Now(), help_text="When it is due, while Pending."
+    )
     waits_for = models.UUIDField(
+        _("waits for"),
         null=True,
         editable=False,
         help_text="The message before it in its key, or the pause that holds it back, while Pending.",
     )
     put_off_until = models.DateTimeField(
-        null=True, editable=False, help_text="Its latest slot in the line of a rate limit."
+        _("put off until"),
+        null=True,
+        editable=False,
+        help_text="Its latest slot in the line of a rate limit.",
     )
-    attempts = models.PositiveIntegerField(default=0, db_default=0, editable=False)
+    attempts = models.PositiveIntegerField(_("attempts"), default=0, db_default=0, editable=False)
     redriven_after = models.PositiveIntegerField(
+        _("redriven after"),
         default=0,
         db_default=0,
         editable=False,
         help_text="Attempts before it was last redriven: they no longer count.",
     )
     resends = models.PositiveSmallIntegerField(
+        _("resends"),
         default=0,
         db_default=0,
         editable=False,
         help_text="Times it was sent again because nobody had consumed it.",
     )
-    lock_id = models.UUIDField(null=True, editable=False, help_text="The fencing value of whoever holds it.")
+    lock_id = models.UUIDField(
+        _("lock id"), null=True, editable=False, help_text="The fencing value of whoever holds it."
+    )
     locked_by = models.CharField(
+        _("locked by"),
         max_length=200,
         blank=True,
         db_default="",
@@ -124,36 +145,42 @@ class Message(models.Model):
         help_text="The relay or worker that held it last.",
     )
     locked_until = models.DateTimeField(
+        _("locked until"),
         null=True,
         editable=False,
         help_text="End of the relay's lease, of the wait for a consumer, or of its lease.",
     )
-    sent_at = models.DateTimeField(null=True, editable=False)
+    sent_at = models.DateTimeField(_("sent at"), null=True, editable=False)
     started_at = models.DateTimeField(
-        null=True, editable=False, help_text="When a leased consumer took it up."
+        _("started at"), null=True, editable=False, help_text="When a leased consumer took it up."
     )
     consumed_at = models.DateTimeField(
-        null=True, editable=False, help_text="Committed together with the effect."
+        _("consumed at"), null=True, editable=False, help_text="Committed together with the effect."
     )
     discarded_at = models.DateTimeField(
-        null=True, editable=False, help_text="Closed by a person, or revoked."
+        _("discarded at"), null=True, editable=False, help_text="Closed by a person, or revoked."
     )
-    last_error = models.TextField(blank=True, db_default="", editable=False)
+    last_error = models.TextField(_("last error"), blank=True, db_default="", editable=False)
 
     class Meta:
         verbose_name = _("message")
         verbose_name_plural = _("messages")
         permissions: ClassVar = [
-            ("redrive_message", "Can send a failed message again"),
-            ("discard_message", "Can close a failed message for good"),
-            ("send_message", "Can make a waiting message due now"),
-            ("view_personal", "Can see personal data in messages, results and sagas"),
+            ("redrive_message", gettext_noop("Can send a failed message again")),
+            ("discard_message", gettext_noop("Can close a failed message for good")),
+            ("send_message", gettext_noop("Can make a waiting message due now")),
+            ("view_personal", gettext_noop("Can see personal data in messages, results and sagas")),
         ]
         indexes: ClassVar = [
             models.Index(
                 fields=["priority", "next_attempt_at", "id"],
                 name="outbox_due",
                 condition=Q(status=Status.PENDING, waits_for=None),
+            ),
+            models.Index(
+                fields=["type", "next_attempt_at"],
+                name="outbox_put_off",
+                condition=Q(status=Status.PENDING, put_off_until__isnull=False),
             ),
             models.Index(fields=["waits_for"], name="outbox_waiting", condition=Q(waits_for__isnull=False)),
             models.Index(

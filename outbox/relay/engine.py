@@ -17,7 +17,7 @@ from contextlib import contextmanager
 
 from django.utils.module_loading import import_string
 
-from outbox import claims
+from outbox import claims, controls
 from outbox.conf import conf
 from outbox.exceptions import BrokerUnavailable
 from outbox.relay.batch import Batch, Round
@@ -108,8 +108,9 @@ class Relay:
             logger.warning("Rescued %s expired and %s unconsumed messages", rescued.expired, rescued.resent)
         if time.monotonic() >= self._next_heal:
             self._next_heal = time.monotonic() + HEAL_INTERVAL
-            while claims.heal(conf().BATCH_SIZE) >= conf().BATCH_SIZE and not self.stopping:
-                self._next_heal = 0.0  # there was much: look again soon
+            for let_go in (claims.heal, controls.recall):
+                while let_go(conf().BATCH_SIZE) >= conf().BATCH_SIZE and not self.stopping:
+                    self._next_heal = 0.0  # there was much: look again soon
         return rescued
 
     @property

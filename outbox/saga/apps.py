@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from django.apps import AppConfig
+from django.utils.translation import gettext_lazy as _
 
 
 class SagaConfig(AppConfig):
@@ -10,7 +11,7 @@ class SagaConfig(AppConfig):
 
     name = "outbox.saga"
     label = "saga"
-    verbose_name = "Sagas"
+    verbose_name = _("Sagas")
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:

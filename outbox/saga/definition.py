@@ -8,6 +8,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
+from django.utils.translation import gettext as _
 from pydantic import TypeAdapter
 
 from outbox.exceptions import OutboxError
@@ -78,7 +79,10 @@ class SagaDefinition:
         try:
             return self.by_name[name]
         except KeyError:
-            raise UnknownSaga(f"The saga {self.name!r} has no step {name!r} in this process.") from None
+            raise UnknownSaga(
+                _("The saga '%(saga)s' has no step '%(step)s' in this process.")
+                % {"saga": self.name, "step": name}
+            ) from None
 
     def task_name(self, step: Step, direction: str) -> str:
         """The Celery task of a step's direction, such as ``orders.payment.charge``."""

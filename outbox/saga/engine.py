@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 from uuid import UUID
 
+from django.utils.translation import gettext as _
 from pydantic import ValidationError
 
 from outbox.backoff import RetryPolicy
@@ -115,7 +116,8 @@ def checked(step: Step, row: SagaStep, result: Any) -> Any:
         value = step.result_type.validate_python(result)
         return step.result_type.dump_python(value, mode="json")
     except ValidationError as error:
-        raise WrongResult(f"The result of {row.name!r} is not what the step declares: {error}") from None
+        said = _("The result of '%(step)s' is not what the step declares: %(error)s")
+        raise WrongResult(said % {"step": row.name, "error": error}) from None
 
 
 def fail(

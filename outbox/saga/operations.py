@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from typing import Any
 from uuid import UUID
 
+from django.utils.translation import gettext as _
+
 from outbox.saga import engine
 from outbox.saga.compensating import CURRENT, is_past_pivot, stuck_rows
 from outbox.saga.exceptions import SagaRefused, UnknownSaga, UnknownVersion, WrongResult
@@ -34,7 +36,7 @@ def cancel(saga_id: UUID, *, actor: str, reason: str) -> None:
         if t is not None and (t.saga.cancel_requested or t.saga.status == Saga.Status.COMPENSATING):
             return
         if t is None or not engine.call_off_saga(t, reason):
-            raise SagaRefused("It can no longer be cancelled.")
+            raise SagaRefused(_("It can no longer be cancelled."))
 
 
 def resume(saga_id: UUID, *, actor: str, reason: str, step: str = "") -> None:
@@ -53,7 +55,7 @@ def resume(saga_id: UUID, *, actor: str, reason: str, step: str = "") -> None:
     why = _reason(reason, "the saga is resumed")
     with _operating(saga_id, actor) as t:
         if t is None or t.saga.status != Saga.Status.NEEDS_ATTENTION:
-            raise SagaRefused("Only a saga that needs attention can be resumed.")
+            raise SagaRefused(_("Only a saga that needs attention can be resumed."))
         if step:
             _pass_over_until(t, step, why)
         rows = _stopped(t)
@@ -78,7 +80,7 @@ def retry_now(saga_id: UUID, *, actor: str, reason: str, step: str = "") -> None
     with _operating(saga_id, actor) as t:
         if t is not None and t.saga.status == Saga.Status.NEEDS_ATTENTION:
             rows = [row for row in _stopped(t) if step in ("", row.name)]
-            _refuse_if(not rows, "It has no such step that could be tried again.")
+            _refuse_if(not rows, _("It has no such step that could be tried again."))
             for row in rows:
                 t.note("retry now", row, why)
             _go_on(t, rows)
@@ -86,7 +88,7 @@ def retry_now(saga_id: UUID, *, actor: str, reason: str, step: str = "") -> None
         waiting = [] if t is None or t.saga.status not in CURRENT else t.rows
         waiting = [row for row in waiting if row.status == Status.SCHEDULED and step in ("", row.name)]
         if t is None or not waiting:
-            raise SagaRefused("No step of it waits for another attempt.")
+            raise SagaRefused(_("No step of it waits for another attempt."))
         for row in waiting:
             t.rearm(row, 0)
             t.note("retry now", row, why)
@@ -106,7 +108,7 @@ def skip(saga_id: UUID, step: str, *, actor: str, reason: str) -> None:
     with _operating(saga_id, actor) as taken:
         t, row = _of(taken, step)
         _refuse_if(
-            row.status == Status.RUNNING, "It is at work right now: wait for its end, or pause the saga."
+            row.status == Status.RUNNING, _("It is at work right now: wait for its end, or pause the saga.")
         )
         _skip(t, row, why)
         _go_on_if_free(t)
@@ -150,16 +152,18 @@ def compensate_now(saga_id: UUID, *, actor: str, reason: str) -> None:
     why = _reason(reason, "the saga is compensated")
     with _operating(saga_id, actor) as t:
         if t is None or t.saga.status in Saga.ENDED:
-            raise SagaRefused("It has ended.")
+            raise SagaRefused(_("It has ended."))
         if t.saga.status == Saga.Status.COMPENSATING or t.steps("compensation"):
-            raise SagaRefused("It is on its way back already. Retry or resume the step that it stopped at.")
-        _refuse_if(is_past_pivot(t), "Its pivot is done: there is no way back.")
+            raise SagaRefused(
+                _("It is on its way back already. Retry or resume the step that it stopped at.")
+            )
+        _refuse_if(is_past_pivot(t), _("Its pivot is done: there is no way back."))
         if t.saga.status == Saga.Status.NEEDS_ATTENTION:
             t.update(status=Saga.Status.RUNNING, attention="", deadline_at=FromNow(t.definition.deadline))
-        _refuse_if(not engine.call_off_saga(t, why), "There is no way back.")
+        _refuse_if(not engine.call_off_saga(t, why), _("There is no way back."))
         _refuse_if(
             t.saga.status == Saga.Status.NEEDS_ATTENTION,
-            "A step that may have happened has no undo. Mark it as done or skip it, and resume the saga.",
+            _("A step that may have happened has no undo. Mark it as done or skip it, and resume the saga."),
         )
 
 
@@ -173,8 +177,8 @@ def pause(saga_id: UUID, *, actor: str, reason: str) -> None:
     why = _reason(reason, "the saga is paused")
     with _operating(saga_id, actor) as t:
         if t is None or t.saga.status in Saga.ENDED:
-            raise SagaRefused("It has ended.")
-        _refuse_if(t.saga.paused_at is not None, "It is paused already.")
+            raise SagaRefused(_("It has ended."))
+        _refuse_if(t.saga.paused_at is not None, _("It is paused already."))
         t.update(paused_at=FromNow(0))
         t.note("paused", detail=why)
 
@@ -189,7 +193,7 @@ def unpause(saga_id: UUID, *, actor: str, reason: str) -> None:
     why = _reason(reason, "the saga goes on")
     with _operating(saga_id, actor) as t:
         if t is None or t.saga.paused_at is None:
-            raise SagaRefused("It is not paused.")
+            raise SagaRefused(_("It is not paused."))
         paused = t.now - t.saga.paused_at
         t.update(paused_at=None, deadline_at=t.saga.deadline_at + paused)
         for row in t.rows:
@@ -204,7 +208,7 @@ def stopped_at(t: Turn) -> SagaStep:
     """The step that a parked saga stopped at: the latest that was reached and did not succeed."""
     rows = _stopped(t)
     if not rows:
-        raise SagaRefused("It has no step that could be tried again.")
+        raise SagaRefused(_("It has no step that could be tried again."))
     return rows[-1]
 
 
@@ -250,14 +254,17 @@ def _skip(t: Turn, row: SagaStep, why: str) -> None:
 def _pass_over_until(t: Turn, step: str, why: str) -> None:
     """Skip what stands before a step, and reach it if it was not yet."""
     _refuse_if(
-        bool(t.steps("compensation")), "It is on its way back: resume it, or skip the undo that stopped."
+        bool(t.steps("compensation")), _("It is on its way back: resume it, or skip the undo that stopped.")
     )
     target = t.definition.by_name.get(step)
     if target is None:
-        raise SagaRefused(f"It has no step {step!r}. Its steps: {', '.join(t.definition.by_name)}.")
+        known = ", ".join(t.definition.by_name)
+        raise SagaRefused(
+            _("It has no step '%(step)s'. Its steps: %(known)s.") % {"step": step, "known": known}
+        )
     row = t.step(step, "action")
     if row is not None and row.status in engine.DONE:
-        raise SagaRefused(f"The step {step!r} is done: doing it again could act twice.")
+        raise SagaRefused(_("The step '%(step)s' is done: doing it again could act twice.") % {"step": step})
     place = t.definition.position(target)
     for stage in t.definition.stages[:place]:
         for before in stage:
@@ -265,7 +272,8 @@ def _pass_over_until(t: Turn, step: str, why: str) -> None:
             if reached is None:
                 t.note("passed over", detail=f"{before.name}: {why}")
             elif reached.status not in engine.DONE:
-                _refuse_if(reached.status == Status.RUNNING, f"The step {before.name!r} is at work.")
+                why_not = _("The step '%(step)s' is at work.") % {"step": before.name}
+                _refuse_if(reached.status == Status.RUNNING, why_not)
                 _skip(t, reached, why)
     if row is None:
         engine.open_stage(t, t.definition.stages[place])
@@ -274,17 +282,21 @@ def _pass_over_until(t: Turn, step: str, why: str) -> None:
 def _of(t: Turn | None, step: str) -> tuple[Turn, SagaStep]:
     """The step's row that a person means: its undo, once that was reached."""
     if t is None or t.saga.status in Saga.ENDED:
-        raise SagaRefused("The saga has ended, or is not there.")
+        raise SagaRefused(_("The saga has ended, or is not there."))
     row = t.step(step, "compensation") or t.step(step, "action")
     if row is None:
-        known = ", ".join(dict.fromkeys(row.name for row in t.rows)) or "none"
-        raise SagaRefused(f"It has not reached a step {step!r}. Reached so far: {known}.")
+        known = ", ".join(dict.fromkeys(row.name for row in t.rows)) or _("none")
+        raise SagaRefused(
+            _("It has not reached a step '%(step)s'. Reached so far: %(known)s.")
+            % {"step": step, "known": known}
+        )
     is_back = t.saga.status == Saga.Status.COMPENSATING or bool(t.steps("compensation"))
     _refuse_if(
-        is_back and row.direction == "action", "The saga is on its way back: only its undos can be seen to."
+        is_back and row.direction == "action",
+        _("The saga is on its way back: only its undos can be seen to."),
     )
-    _refuse_if(row.status in engine.DONE, f"The step {step!r} is done.")
-    _refuse_if(row.status == Status.CANCELLED, f"The step {step!r} was called off.")
+    _refuse_if(row.status in engine.DONE, _("The step '%(step)s' is done.") % {"step": step})
+    _refuse_if(row.status == Status.CANCELLED, _("The step '%(step)s' was called off.") % {"step": step})
     return t, row
 
 
@@ -307,5 +319,6 @@ def _operating(saga_id: UUID, actor: str) -> Iterator[Turn | None]:
             yield t
     except (UnknownSaga, UnknownVersion) as error:
         raise SagaRefused(
-            f"Nothing can be done with it as long as its definition is missing. {error}"
+            _("Nothing can be done with it as long as its definition is missing. %(error)s")
+            % {"error": error}
         ) from error

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from django.utils.translation import gettext as _
+
 from outbox.database import atomic, execute, fetch
 from outbox.saga import registry
 from outbox.saga.exceptions import SagaRefused
@@ -41,7 +43,7 @@ def pause_definition(definition: str, *, actor: str, reason: str) -> None:
     """
     _check(definition, reason)
     if not execute(PAUSE, [definition, actor, describe(reason)]):
-        raise SagaRefused(f"{definition} is paused already.")
+        raise SagaRefused(_("%(name)s is paused already.") % {"name": definition})
 
 
 def unpause_definition(definition: str, *, actor: str, reason: str) -> None:
@@ -55,7 +57,7 @@ def unpause_definition(definition: str, *, actor: str, reason: str) -> None:
     with atomic():
         ended = fetch(UNPAUSE, [actor, describe(reason), definition])
         if not ended:
-            raise SagaRefused(f"{definition} is not paused.")
+            raise SagaRefused(_("%(name)s is not paused.") % {"name": definition})
         since = ended[0][0]
         execute(LATER_DEADLINES, [since, definition])
         execute(LONGER_WAITS, [since, definition])
@@ -72,4 +74,7 @@ def _check(definition: str, reason: str) -> None:
     if not reason.strip():
         raise ValueError("Say why: the reason is kept with the pause.")
     if definition not in registry.names():
-        raise SagaRefused(f"There is no saga {definition!r}. Known: {', '.join(registry.names()) or 'none'}.")
+        known = ", ".join(registry.names()) or _("none")
+        raise SagaRefused(
+            _("There is no saga '%(name)s'. Known: %(known)s.") % {"name": definition, "known": known}
+        )

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections import defaultdict
 
+from django.utils.translation import gettext as _
+
 from outbox.saga.definition import SagaDefinition
 from outbox.saga.exceptions import SagaError, UnknownSaga, UnknownVersion
 
@@ -39,15 +41,18 @@ def definition_of(name: str, version: int | None = None) -> SagaDefinition:
     """
     versions = _definitions.get(name)
     if not versions:
-        raise UnknownSaga(f"No saga {name!r} is registered in this process.")
+        raise UnknownSaga(_("No saga '%(name)s' is registered in this process.") % {"name": name})
     newest = versions[max(versions)]
     if version is None or version in versions:
         return newest if version is None else versions[version]
     if version in newest.migrations:
         return newest
     raise UnknownVersion(
-        f"Version {version} of the saga {name!r} is not registered in this process, which knows"
-        f" {', '.join(map(str, sorted(versions)))} and no migration from it."
+        _(
+            "Version %(version)s of the saga '%(name)s' is not registered in this process, which knows %(known)s and "
+            "no migration from it."
+        )
+        % {"version": version, "name": name, "known": ", ".join(map(str, sorted(versions)))}
     )
 
 

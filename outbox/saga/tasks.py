@@ -37,6 +37,8 @@ class StepTask(DurableTask):
     abstract = True
     consumption = "manual"  # consumed in the transaction that begins the attempt
     delivery_retry = FOREVER  # how often a step is tried is the saga's decision
+    ignore_result = True  # its result stands with the saga, committed together with what follows
+    store_errors_even_if_ignored = True
 
     @property
     def soft_time_limit(self) -> float | None:

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from uuid import UUID
 
 from outbox.rows import NewMessage
-from outbox.store.records import Claim, Failure, Floors, Rescued
+from outbox.store.records import Claim, Failure, Floors, Rescued, Run
 
 
 class Store(ABC):
@@ -32,7 +32,10 @@ class Store(ABC):
 
     @abstractmethod
     def settle_failed(self, failures: Sequence[Failure], lock_id: UUID, worker: str) -> int:
-        """Processing → Pending or Failed, each with an attempt. Never waits for a consumer that holds its row."""
+        """Processing → Pending or Failed, each with an attempt. Never waits for a consumer that holds its row.
+
+        Attempts are refunded as in :meth:`fail`.
+        """
 
     @abstractmethod
     def count_refused(self, attempts: Mapping[UUID, int], lock_id: UUID) -> int:
@@ -81,28 +84,14 @@ class Store(ABC):
         """Mark long work as consumed. Returns as :meth:`consume`."""
 
     @abstractmethod
-    def fail(
-        self,
-        message_id: UUID,
-        attempt: int,
-        error: str,
-        delay: float | None,
-        worker: str,
-        lock_id: UUID | None,
-        stage: str,
-    ) -> bool:
-        """Note a failed (or lost, says ``stage``) consumption: again later, or Failed."""
+    def fail(self, run: Run, error: str, delay: float | None, stage: str) -> bool:
+        """Note a failed consumption (or one that was lost, or not known, says ``stage``): again later, or Failed.
+
+        The attempt of one that was not known is refunded, unless it is Failed.
+        """
 
     @abstractmethod
-    def reschedule(
-        self,
-        message_id: UUID,
-        attempt: int,
-        error: str,
-        row: NewMessage,
-        worker: str,
-        lock_id: UUID | None,
-    ) -> bool:
+    def reschedule(self, run: Run, error: str, row: NewMessage) -> bool:
         """Make it the message that a task asked for; also when this very transaction has marked it consumed."""
 
     @abstractmethod

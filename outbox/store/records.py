@@ -10,6 +10,9 @@ from uuid import UUID
 LOST = "The lease ran out: the worker died, or was slower than its lease."
 UNCONSUMED = "Sent again and again, and never consumed: nobody serves its queue, or it kills whole workers."
 
+UNKNOWN = "unknown"
+"""The stage of an attempt at which nobody knew the message: see :class:`outbox.models.Attempt`."""
+
 Floors = Mapping[str, tuple[str, str]]
 """By priority: due time and id of a row in the index of due rows."""
 FROM_THE_START = ("-infinity", "00000000-0000-0000-0000-000000000000")
@@ -57,6 +60,27 @@ class Failure(NamedTuple):
     id: UUID
     error: str
     delay: float | None
+    stage: str = "send"
+
+    @property
+    def is_refunded(self) -> bool:
+        """As :func:`is_refunded`."""
+        return is_refunded(self.stage, self.delay)
+
+
+class Run(NamedTuple):
+    """One delivery of a message at its consumer: the fence of all that the consumer writes about it."""
+
+    message_id: UUID
+    attempt: int
+    worker: str = ""
+    lock_id: UUID | None = None
+    """Of its lease, where it has one."""
+
+
+def is_refunded(stage: str, delay: float | None) -> bool:
+    """Whether a failed attempt does not count: nobody knew the message, and others may yet."""
+    return stage == UNKNOWN and delay is not None
 
 
 class Rescued(NamedTuple):

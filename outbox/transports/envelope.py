@@ -93,7 +93,13 @@ def _plain(app: Celery, message: Claimed, headers: dict[str, Any]) -> Envelope:
         raise PermanentError("The payload must be a JSON object: its members are the consumer's arguments.")
     task = _consumer(app, message)
     kwargs = "{}" if task == DISTRIBUTE else message.payload
-    own = {"retries": message.tries - 1, "argsrepr": "()", "kwargsrepr": kwargs, "origin": ORIGIN}
+    own = {
+        "retries": message.tries - 1,
+        "argsrepr": "()",
+        "kwargsrepr": kwargs,
+        "origin": ORIGIN,
+        "ignore_result": bool(app.tasks[task].ignore_result),
+    }
     options = _options(message, message.queue or queue_of(app, task), _headers(message, task, headers, own))
     return Envelope(f"[[], {kwargs}, {NO_EMBED_TEXT}]", options)
 

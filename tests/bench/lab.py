@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import secrets
 import sys
 from collections.abc import Callable, Iterator
@@ -17,10 +16,17 @@ import redis
 
 from project.stack.servers import EmbeddedServers, embedded_servers
 from tests.harness.processes import Process
+from tests.harness.project import project_on
 
 QUEUE = "bench"
 STEPS = ("", "\x06\x163", "\x06\x166", "\x06\x169")
 """A queue's lists in the broker, one for each step of priority."""
+
+ENVIRONMENT = {
+    "OUTBOX_WAKE_UP": "",
+    "OUTBOX_RESEND_AFTER": "3600",  # nobody consumes here what is sent: that is no reason to send it again
+    "PYTHONWARNINGS": "ignore",
+}
 
 Say = Callable[[str], None]
 
@@ -119,37 +125,10 @@ def open_lab(say: Say) -> Iterator[Lab]:
     """Servers, migrated database, Django set up for this process; all of it ends with the block."""
     say("starting PostgreSQL and Valkey")
     with embedded_servers(durable=True) as servers, TemporaryDirectory(prefix="todoke-bench-") as directory:
-        _set_environment(servers)
-        import django
-        from django.core.management import call_command
-        from django.db import connections
-
-        django.setup()
         say("migrating the database")
-        call_command("migrate", run_syncdb=True, verbosity=0, skip_checks=True)
-        connections.close_all()
-        lab = Lab(servers, Path(directory), say)
-        try:
-            yield lab
-        finally:
-            lab.kill()
-            connections.close_all()
-
-
-def _set_environment(servers: EmbeddedServers) -> None:
-    """As in production: no DEBUG, which keeps every statement in memory."""
-    os.environ.update(
-        DJANGO_SETTINGS_MODULE="tests.bench.settings",
-        DATABASE_URL=servers.database_url,
-        BROKER_URL=servers.broker_url,
-        DEBUG="0",
-        HTTPS="0",
-        SECRET_KEY=secrets.token_urlsafe(64),
-        SANDBOX_URL="http://127.0.0.1:9",  # nobody listens there: a benchmark that needs the sandbox starts one
-        SANDBOX_TOKEN="none",
-        FLOWER_URL="",
-        EMAIL_URL="dummymail://",
-        OUTBOX_WAKE_UP="",
-        OUTBOX_RESEND_AFTER="3600",  # nobody consumes here what is sent: that is no reason to send it again
-        PYTHONWARNINGS="ignore",
-    )
+        with project_on(servers, "tests.bench.settings", **ENVIRONMENT):
+            lab = Lab(servers, Path(directory), say)
+            try:
+                yield lab
+            finally:
+                lab.kill()

@@ -58,14 +58,14 @@ def granian(lab: Lab, name: str, interface: str, application: str, port: int, **
 
 def start_default(lab: Lab) -> list[Process]:
     """What the stack runs: a worker for the steps, one for delivery, beat; woken by the dispatch task."""
-    env = {"OUTBOX_WAKE_UP": "task"}
+    env = {"OUTBOX_WAKE_UP": "direct,task"}
     workers = [lab.worker(STEP_QUEUES, concurrency=2, **env), lab.worker("outbox", **env)]
     return [*workers, lab.beat(**env).wait_for("beat: Starting")]
 
 
 def start_with_relay(lab: Lab) -> list[Process]:
     """A worker for the steps and a relay of its own, woken by PostgreSQL's NOTIFY."""
-    env = {"OUTBOX_WAKE_UP": "notify"}
+    env = {"OUTBOX_WAKE_UP": "direct,notify"}
     worker = lab.worker(STEP_QUEUES, concurrency=2, **env)
     return [worker, lab.manage("relay", **env).wait_for("The relay is running")]
 

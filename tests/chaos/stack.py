@@ -19,6 +19,7 @@ import redis
 
 from project.stack.servers import EmbeddedServers, embedded_servers
 from tests.harness.processes import STEP_QUEUES, Platform, Process, free_port
+from tests.harness.project import project_on
 
 if TYPE_CHECKING:
     from orders.sandbox.client import SandboxClient
@@ -148,33 +149,13 @@ class Stack(Platform):
 @contextmanager
 def open_stack(seed: int, *, brief: bool) -> Iterator[Stack]:
     """Servers, migrated and empty database, Django set up for this process; all of it ends with the block."""
-    with embedded_servers() as servers, TemporaryDirectory(prefix="todoke-chaos-") as directory:
-        _set_environment(servers)
-        import django
-        from django.core.management import call_command
-        from django.db import connections
-
-        django.setup()
-        call_command("migrate", verbosity=0, skip_checks=True)
+    with (
+        embedded_servers() as servers,
+        TemporaryDirectory(prefix="todoke-chaos-") as directory,
+        project_on(servers, OUTBOX_WAKE_UP="task"),
+    ):
         stack = Stack(servers, Path(directory), seed, brief=brief)
         try:
             yield stack
         finally:
             stack.stop()
-            connections.close_all()
-
-
-def _set_environment(servers: EmbeddedServers) -> None:
-    os.environ.update(
-        DJANGO_SETTINGS_MODULE="project.settings",
-        DATABASE_URL=servers.database_url,
-        BROKER_URL=servers.broker_url,
-        DEBUG="0",
-        HTTPS="0",
-        SECRET_KEY=secrets.token_urlsafe(64),
-        SANDBOX_URL="http://127.0.0.1:9",
-        SANDBOX_TOKEN="none",
-        FLOWER_URL="",
-        EMAIL_URL="dummymail://",
-        OUTBOX_WAKE_UP="task",
-    )

@@ -124,7 +124,7 @@ def _switch(request: HttpRequest, service: str, switches: dict[str, Any]) -> str
         with _client() as client:
             client.set_faults(service, **switches)
     except SandboxError as error:
-        return str(error)
+        return _told(error)
     with translation.override(settings.LANGUAGE_CODE):  # the audit speaks one language, whoever reads it
         said = f"Switched: {in_words(switches)}"
     note(request.user, [FaultSwitch(service=service)], said)  # type: ignore[arg-type]
@@ -138,7 +138,7 @@ def _state(request: HttpRequest, bound: dict[str, FaultsForm] | None = None) -> 
         with _client() as client:
             faults = client.faults()
     except SandboxError as error:
-        return {**common, "cards": [], "problem": str(error)}
+        return {**common, "cards": [], "problem": _told(error)}
     standing = {view.name: view for view in breakers()}
     cards = [
         {
@@ -152,3 +152,7 @@ def _state(request: HttpRequest, bound: dict[str, FaultsForm] | None = None) -> 
         for service in SERVICES
     ]
     return {**common, "cards": cards, "problem": ""}
+
+
+def _told(error: SandboxError) -> str:
+    return _("The sandbox cannot be switched: %(error)s") % {"error": error}

@@ -11,6 +11,7 @@ from django.db.models import Model, QuerySet
 from django.forms import BaseForm
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
+from django.utils.translation import ngettext
 
 from outbox.admin.base import ConsoleAdmin
 from outbox.admin.operations import Outcome
@@ -19,6 +20,8 @@ from outbox.exceptions import OperationRefused
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
+
+    from outbox.controls import LetGo
 
 PERMISSION = "outbox.control_relay"
 
@@ -95,17 +98,28 @@ def operator(request: HttpRequest) -> User:
 
 def end_each(
     rows: Callable[[], QuerySet[Any]],
-    end: Callable[[Any, User], object],
+    end: Callable[[Any, User], LetGo],
     user: User,
     ids: Sequence[Any],
     _reason: str,
 ) -> Outcome:
-    """End those that are still in force; the others are counted as refused."""
-    ended = 0
+    """End those that are still in force, and say how much the relays are still to let go.
+
+    Those that are no longer in force are counted as refused.
+    """
+    ended = left = 0
     for row in rows().filter(pk__in=ids).order_by("pk"):
         try:
-            end(row, user)
+            left += end(row, user).left
         except OperationRefused:  # somebody was quicker: it is as the user wants it
             continue
         ended += 1
-    return Outcome(ended, len(ids) - ended)
+    outcome = Outcome(ended, len(ids) - ended)
+    if not left:
+        return outcome
+    said = ngettext(
+        "%(count)s more message is let go by the relays within about a minute.",
+        "%(count)s more messages are let go by the relays within about a minute.",
+        left,
+    )
+    return outcome._replace(explanations=(said % {"count": f"{left:,}"},))

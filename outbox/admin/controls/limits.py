@@ -39,7 +39,7 @@ LIFT = Operation(
     ),
     applies=lambda _limit: True,
     question=ngettext_lazy("Lift %(count)d rate limit?", "Lift %(count)d rate limits?", "count"),
-    explanation=_("What it had put off is due at once."),
+    explanation=_("What it had put off is due again, oldest first."),
     done=ngettext_lazy("%(count)d rate limit was lifted.", "%(count)d rate limits were lifted.", "count"),
     refused=ngettext_lazy(
         "%(count)d rate limit was lifted already.", "%(count)d rate limits were lifted already.", "count"

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
@@ -11,7 +11,7 @@ from django.db.models import Model
 from django.http import HttpRequest
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
-from django.utils.translation import ngettext, ngettext_lazy
+from django.utils.translation import ngettext_lazy
 from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextareaWidget, UnfoldAdminTextInputWidget
 
 from outbox import controls
@@ -19,13 +19,10 @@ from outbox.admin.base import shown
 from outbox.admin.controls.base import PERMISSION, ControlAdmin, end_each, operator
 from outbox.admin.dashboard.panels import counted
 from outbox.admin.links import messages_url
-from outbox.admin.operations import Operation, Outcome
+from outbox.admin.operations import Operation
 from outbox.admin.rendering import anchor, distance, long_text
 from outbox.conf import conf
 from outbox.models import Message, Pause
-
-if TYPE_CHECKING:
-    from django.contrib.auth.models import User
 
 SCOPES = {"type": _("Type"), "queue": _("Queue"), "key": _("Key")}
 
@@ -33,7 +30,11 @@ RESUME = Operation(
     name="resume",
     label=_("Resume"),
     permission=PERMISSION,
-    perform=lambda user, ids, _reason: _resume(user, ids),
+    perform=partial(
+        end_each,
+        lambda: Pause.objects.using(conf().DATABASE),
+        lambda pause, user: controls.resume(pause.scope, pause.value, by=user),
+    ),
     applies=lambda _pause: True,
     question=ngettext_lazy("Resume %(count)d pause?", "Resume %(count)d pauses?", "count"),
     explanation=_("What waited for it is due again, oldest first."),
@@ -46,25 +47,6 @@ RESUME = Operation(
         "%(count)d pause had ended already.", "%(count)d pauses had ended already.", "count"
     ),
 )
-
-
-def _resume(user: User, ids: Sequence[Any]) -> Outcome:
-    """End pauses, and say how much the relays are still to let go."""
-    left = 0
-
-    def end(pause: Pause, user: User) -> None:
-        nonlocal left
-        left += controls.resume(pause.scope, pause.value, by=user).left
-
-    outcome = end_each(lambda: Pause.objects.using(conf().DATABASE), end, user, ids, "")
-    if not left:
-        return outcome
-    said = ngettext(
-        "%(count)s more message is let go by the relays within about a minute.",
-        "%(count)s more messages are let go by the relays within about a minute.",
-        left,
-    )
-    return outcome._replace(explanations=(said % {"count": f"{left:,}"},))
 
 
 class PauseForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in its stubs only

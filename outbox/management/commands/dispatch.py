@@ -31,7 +31,10 @@ class Command(BaseCommand):
         done = relay.turn()
         relay.close()
         held = f", {done.held} held back by a pause or a rate limit" if done.held else ""
-        self.stdout.write(f"{done.sent} sent, {done.failed} failed, {done.released} given back{held}.")
+        expired = f", {done.expired} expired" if done.expired else ""
+        self.stdout.write(
+            f"{done.sent} sent, {done.failed} failed, {done.released} given back{held}{expired}."
+        )
         if done.released:
             raise CommandError("The broker is away. The messages are safe; run this again when it is back.")
 

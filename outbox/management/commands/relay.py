@@ -62,6 +62,7 @@ class Command(BaseCommand):
         parts += [f"{done.failed} failed"] if done.failed else []
         parts += [f"{done.released} given back"] if done.released else []
         parts += [f"{done.held} held back by a pause or a rate limit"] if done.held else []
+        parts += [f"{done.expired} expired"] if done.expired else []
         parts += [f"{done.refused} refused: the lease had run out"] if done.refused else []
         self.stdout.write(", ".join(parts))
         sys.stdout.flush()

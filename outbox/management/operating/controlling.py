@@ -48,13 +48,8 @@ def run_pause(options: Mapping[str, Any], console: Console) -> None:
 
 def run_resume(options: Mapping[str, Any], console: Console) -> None:
     """Resume."""
-    freed, left = controls.resume(options["scope"], options["value"], by=actor(options))
-    waited = f"{freed:,} messages waited"
-    if left:
-        waited = (
-            f"{freed:,} messages are due again, and the relays let go {left:,} more within about a minute"
-        )
-    console.print(f"The {options['scope']} {options['value']} runs again; {waited}.")
+    let_go = controls.resume(options["scope"], options["value"], by=actor(options))
+    console.print(f"The {options['scope']} {options['value']} runs again; {_told(let_go)}.")
 
 
 def run_limit(options: Mapping[str, Any], console: Console) -> None:
@@ -68,8 +63,17 @@ def run_limit(options: Mapping[str, Any], console: Console) -> None:
 
 def run_unlimit(options: Mapping[str, Any], console: Console) -> None:
     """End a limit."""
-    recalled = controls.lift_limit(options["type"], by=actor(options))
-    console.print(f"{options['type']} has no limit any more; {recalled:,} messages are due.")
+    let_go = controls.lift_limit(options["type"], by=actor(options))
+    console.print(f"{options['type']} has no limit any more; {_told(let_go)}.")
+
+
+def _told(let_go: controls.LetGo) -> str:
+    if not let_go.left:
+        return f"{let_go.freed:,} messages are due again"
+    return (
+        f"{let_go.freed:,} messages are due again, and the relays let go {let_go.left:,} more "
+        "within about a minute"
+    )
 
 
 def _doubt(console: Console, scope: str, value: str) -> None:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from django.db import transaction
+from django.utils.translation import gettext, ngettext_lazy
 from django.utils.translation import gettext_lazy as _
-from django.utils.translation import ngettext_lazy
 
 from outbox.admin.operations import Operation, Outcome, note
 from outbox.conf import conf
@@ -57,7 +57,7 @@ def _cancel(saga_id: UUID, *, actor: str, reason: str) -> None:
     """
     saga = Saga.objects.using(conf().DATABASE).select_for_update().get(pk=saga_id)
     if saga.cancel_requested or saga.status == Status.COMPENSATING:
-        raise SagaRefused("It is being called off already.")
+        raise SagaRefused(gettext("It is being called off already."))
     operations.cancel(saga_id, actor=actor, reason=reason)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
 from django.http import HttpRequest
 from django.template.loader import render_to_string
@@ -11,6 +12,7 @@ from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, pgettext_lazy
 
 from outbox.admin.json_view import pretty_json
 from outbox.admin.links import flower_links
@@ -23,19 +25,39 @@ from outbox.saga.admin.step_operations import offered_on
 from outbox.saga.dependencies.models import DependencyWait
 from outbox.saga.models import Saga, SagaStep, SagaTransition
 
-VARIANTS = {
-    "succeeded": "success",
-    "completed": "success",
-    "will retry": "warning",
-    "waits": "warning",
-    "given up": "danger",
-    "failed": "danger",
-    "parked": "danger",
-    "compensating": "warning",
-    "cancel requested": "warning",
-    "resumed": "primary",
+HAPPENINGS: dict[str, tuple[Any, str]] = {
+    "started": (gettext_lazy("started"), ""),
+    "attempt started": (gettext_lazy("attempt started"), ""),
+    "succeeded": (gettext_lazy("succeeded"), "success"),
+    "completed": (gettext_lazy("completed"), "success"),
+    "will retry": (gettext_lazy("will retry"), "warning"),
+    "will ask what became of it": (gettext_lazy("will ask what became of it"), "warning"),
+    "waits": (gettext_lazy("waits"), "warning"),
+    "postponed": (gettext_lazy("postponed"), ""),
+    "timed out": (gettext_lazy("timed out"), "warning"),
+    "held": (gettext_lazy("held"), ""),
+    "released": (gettext_lazy("released"), ""),
+    "signal received": (gettext_lazy("signal received"), ""),
+    "signal refused": (gettext_lazy("signal refused"), "warning"),
+    "outcome refused": (gettext_lazy("outcome refused"), ""),
+    "given up": (gettext_lazy("given up"), "danger"),
+    "failed": (gettext_lazy("failed"), "danger"),
+    "parked": (gettext_lazy("parked"), "danger"),
+    "cancel requested": (gettext_lazy("cancel requested"), "warning"),
+    "too late to cancel": (gettext_lazy("too late to cancel"), ""),
+    "called off": (gettext_lazy("called off"), ""),
+    "compensating": (gettext_lazy("compensating"), "warning"),
+    "compensated": (gettext_lazy("compensated"), ""),
+    "migrated": (gettext_lazy("migrated"), ""),
+    "retry now": (gettext_lazy("retry now"), ""),
+    "resumed": (gettext_lazy("resumed"), "primary"),
+    "skipped": (gettext_lazy("skipped"), ""),
+    "passed over": (pgettext_lazy("step", "passed over"), ""),
+    "marked as done": (gettext_lazy("marked as done"), ""),
+    "paused": (gettext_lazy("paused"), ""),
+    "unpaused": (gettext_lazy("unpaused"), ""),
 }
-"""Colours of what a transition says; anything else is grey."""
+"""What a transition says, in the reader's language, and its colour; empty is grey."""
 
 
 def sections_of(request: HttpRequest, saga: Saga) -> Iterator[Section]:
@@ -84,7 +106,9 @@ def steps_section(
 def history(lines: Iterable[SagaTransition], *, is_cut: bool, nothing: str) -> Section:
     """What happened, oldest first; ``nothing`` is said when nothing did."""
     entries = [
-        {"line": line, "at": moment(line.at), "variant": VARIANTS.get(line.what, "")} for line in lines
+        {"line": line, "at": moment(line.at), "what": what, "variant": colour}
+        for line in lines
+        for what, colour in [HAPPENINGS.get(line.what, (line.what, ""))]
     ]
     context = {"entries": entries, "is_cut": is_cut, "nothing": nothing}
     html = render_to_string("admin/console/saga/history.html", context)

@@ -70,9 +70,16 @@ class Claiming(Store):
 
     def count_refused(self, attempts: Mapping[UUID, int], lock_id: UUID) -> int:
         found = rows().filter(id__in=attempts).values_list("id", "attempts", "status", "lock_id")
+        notes = Attempt.objects.using(conf().DATABASE).filter(
+            message__in=attempts, stage=Attempt.Stage.UNKNOWN
+        )
+        handed_back = set(notes.values_list("message", "number"))
         return sum(
-            (status == Status.PROCESSING and lock != lock_id and attempt == attempts[id_])
-            or (status == Status.PENDING and attempt < attempts[id_])
+            (
+                (status == Status.PROCESSING and lock != lock_id and attempt == attempts[id_])
+                or (status == Status.PENDING and attempt < attempts[id_])
+            )
+            and (id_, attempts[id_]) not in handed_back
             for id_, attempt, status, lock in found
         )
 
@@ -121,6 +128,7 @@ class Failed:
         delay = self.failure.delay
         _ours([self.failure.id], lock_id).update(
             status=Status.FAILED if delay is None else Status.PENDING,
+            attempts=F("attempts") - int(self.failure.is_refunded),
             next_attempt_at=later(delay or 0.0),
             last_error=Value(self.failure.error),
             **FREE,
@@ -131,7 +139,7 @@ class Failed:
         return Attempt(
             message_id=self.failure.id,
             number=self.attempts,
-            stage=Attempt.Stage.SEND,
+            stage=self.failure.stage,
             error=self.failure.error,
             worker=worker,
         )

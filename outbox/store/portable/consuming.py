@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from django.db.models import Q, QuerySet, Value
+from django.db.models import F, Q, QuerySet, Value
 from django.db.models.functions import Coalesce, Now
 
 from outbox.conf import conf
@@ -18,6 +18,7 @@ from outbox.models.message import addressed_to
 from outbox.rows import NewMessage
 from outbox.store.base import Store
 from outbox.store.portable.rows import FREE, ON_ITS_WAY, later, rows
+from outbox.store.records import Run, is_refunded
 
 SENT: dict[str, Any] = {"status": Status.SENT, "sent_at": Coalesce("sent_at", Now())}
 
@@ -57,19 +58,11 @@ class Consuming(Store):
         held = rows().filter(pk=message_id, lock_id=lock_id, consumed_at=None)
         return _is_keyed(message_id) if held.update(consumed_at=Now(), **FREE) else None
 
-    def fail(
-        self,
-        message_id: UUID,
-        attempt: int,
-        error: str,
-        delay: float | None,
-        worker: str,
-        lock_id: UUID | None,
-        stage: str,
-    ) -> bool:
+    def fail(self, run: Run, error: str, delay: float | None, stage: str) -> bool:
         with atomic():
-            failed = _held_by(_current(message_id, attempt), lock_id).update(
+            failed = _held_by(_current(run.message_id, run.attempt), run.lock_id).update(
                 status=Status.FAILED if delay is None else Status.PENDING,
+                attempts=F("attempts") - int(is_refunded(stage, delay)),
                 next_attempt_at=later(delay or 0.0),
                 started_at=None,
                 resends=0,
@@ -77,25 +70,17 @@ class Consuming(Store):
                 **FREE,
             )
             if failed:
-                _note(message_id, attempt, error, worker, stage)
+                _note(run.message_id, run.attempt, error, run.worker, stage)
         return bool(failed)
 
-    def reschedule(
-        self,
-        message_id: UUID,
-        attempt: int,
-        error: str,
-        row: NewMessage,
-        worker: str,
-        lock_id: UUID | None,
-    ) -> bool:
-        open_ = Q() if _is_marked_here(message_id, attempt) else Q(consumed_at=None)
+    def reschedule(self, run: Run, error: str, row: NewMessage) -> bool:
+        open_ = Q() if _is_marked_here(run.message_id, run.attempt) else Q(consumed_at=None)
         with atomic():
-            found = rows().select_for_update().filter(open_, pk=message_id, attempts=attempt)
-            old = _held_by(found.filter(status__in=[Status.PROCESSING, Status.SENT]), lock_id).first()
+            found = rows().select_for_update().filter(open_, pk=run.message_id, attempts=run.attempt)
+            old = _held_by(found.filter(status__in=[Status.PROCESSING, Status.SENT]), run.lock_id).first()
             if old is None:
                 return False
-            rows().filter(pk=message_id).update(
+            rows().filter(pk=run.message_id).update(
                 status=Status.PENDING,
                 type=row.type,
                 consumer=row.consumer,
@@ -110,7 +95,7 @@ class Consuming(Store):
                 last_error=Value(error),
                 **FREE,
             )
-            _note(message_id, attempt, error, worker)
+            _note(run.message_id, run.attempt, error, run.worker)
         return True
 
     def rearm(self, message_id: UUID, delay: float, error: str, worker: str) -> bool:

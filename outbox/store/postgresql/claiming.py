@@ -97,10 +97,12 @@ WHERE id IN (
 
 SETTLE_FAILED = """
 WITH given AS (
-    SELECT * FROM unnest(%s::uuid[], %s::text[], %s::float8[]) AS given(id, error, delay)
+    SELECT * FROM unnest(%s::uuid[], %s::text[], %s::float8[], %s::text[], %s::bool[])
+        AS given(id, error, delay, stage, refunded)
 ), settled AS (
     UPDATE outbox_message m
     SET status = CASE WHEN given.delay IS NULL THEN 'failed' ELSE 'pending' END,
+        attempts = m.attempts - given.refunded::int,
         next_attempt_at = now() + make_interval(secs => coalesce(given.delay, 0)),
         lock_id = NULL, locked_until = NULL, last_error = given.error
     FROM given
@@ -108,10 +110,10 @@ WITH given AS (
         SELECT id FROM outbox_message WHERE id = ANY(%s) AND lock_id = %s AND status = 'processing'
         FOR UPDATE SKIP LOCKED
     )
-    RETURNING m.id, m.attempts, m.last_error
+    RETURNING m.id, m.attempts + given.refunded::int AS attempt, given.stage, m.last_error
 )
 INSERT INTO outbox_attempt (message_id, number, stage, error, worker)
-SELECT id, attempts, 'send', last_error, %s FROM settled
+SELECT id, attempt, stage, last_error, %s FROM settled
 """
 
 RELEASE = """
@@ -150,10 +152,14 @@ WHERE m.id = given.id AND m.id IN (
 
 COUNT_REFUSED = """
 SELECT count(*) FROM outbox_message m JOIN unnest(%s::uuid[], %s::int[]) AS ours(id, attempt) ON m.id = ours.id
-WHERE (m.status = 'processing' AND m.lock_id <> %s AND m.attempts = ours.attempt)
-   OR (m.status = 'pending' AND m.attempts < ours.attempt)
+WHERE ((m.status = 'processing' AND m.lock_id <> %s AND m.attempts = ours.attempt)
+    OR (m.status = 'pending' AND m.attempts < ours.attempt))
+  AND NOT EXISTS (
+      SELECT 1 FROM outbox_attempt a WHERE a.message_id = m.id AND a.number = ours.attempt AND a.stage = 'unknown'
+  )
 """
 """Of messages that a settle did not find: those that others have now, or that came back with their attempt refunded.
 
-A consumer that was quicker, whatever came of it, is no refusal: it keeps the attempt.
+A consumer that was quicker, whatever came of it, is no refusal: it keeps the attempt, or has noted that it did not know
+the message.
 """

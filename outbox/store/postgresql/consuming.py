@@ -37,15 +37,15 @@ RETURNING key <> ''
 FAIL = """
 WITH failed AS (
     UPDATE outbox_message
-    SET status = CASE WHEN %s::float8 IS NULL THEN 'failed' ELSE 'pending' END,
+    SET status = CASE WHEN %s::float8 IS NULL THEN 'failed' ELSE 'pending' END, attempts = attempts - %s::int,
         next_attempt_at = now() + make_interval(secs => coalesce(%s::float8, 0)),
         lock_id = NULL, locked_until = NULL, started_at = NULL, last_error = %s, resends = 0
     WHERE id = %s AND attempts = %s AND consumed_at IS NULL AND status IN ('processing', 'sent')
       AND (started_at IS NULL OR lock_id = %s)
-    RETURNING id, attempts, last_error
+    RETURNING id, last_error
 )
 INSERT INTO outbox_attempt (message_id, number, stage, error, worker)
-SELECT id, attempts, %s, last_error, %s FROM failed
+SELECT id, %s, %s, last_error, %s FROM failed
 """
 
 RESCHEDULE = """

@@ -27,9 +27,9 @@ WARM_UP = 3
 
 def run(lab: Lab, sizes: Sizes) -> Result:
     """Each round: single orders with a relay process, then with the default; processes are started for each."""
-    ways: dict[str, tuple[Callable[[Lab], list[Process]], str]] = {
-        RELAY: (start_with_relay, "notify"),
-        DEFAULT: (start_default, "task"),
+    ways: dict[str, tuple[Callable[[Lab], list[Process]], tuple[str, ...]]] = {
+        RELAY: (start_with_relay, ("direct", "notify")),
+        DEFAULT: (start_default, ("direct", "task")),
     }
     samples: dict[str, list[list[float]]] = defaultdict(list)
     count = max(1, sizes.samples // sizes.rounds)
@@ -37,7 +37,7 @@ def run(lab: Lab, sizes: Sizes) -> Result:
         for name, (start, wake_up) in ways.items():
             lab.say(f"round {number + 1} of {sizes.rounds}: {name}")
             ada = open_shop(lab)
-            with start_sandbox(lab), waking(wake_up):
+            with start_sandbox(lab), waking(*wake_up):
                 start(lab)
                 samples[name].append([_one(lab, ada, n) * 1000 for n in range(count + WARM_UP)][WARM_UP:])
             lab.end()

@@ -28,7 +28,7 @@ Place = Callable[["AbstractUser", int], object]
 def run(lab: Lab, sizes: Sizes) -> Result:
     """Each round: so many orders placed and shipped by sagas, then as many by the chain, with the same workers."""
     ada = open_shop(lab)
-    with start_sandbox(lab), waking("notify"):
+    with start_sandbox(lab), waking("direct", "notify"):
         worker, relay = start_with_relay(lab)
         (sandbox,) = (process for process in lab.processes if process.name == "sandbox")
         trees = lab.trees(worker=[worker], relay=[relay], sandbox=[sandbox]) | {"placing": [os.getpid()]}

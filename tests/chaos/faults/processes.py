@@ -61,11 +61,10 @@ def freeze_a_worker(stack: Stack) -> int:
 
 
 def with_wrong_clocks(stack: Stack) -> None:
-    """One worker an hour ahead and one an hour behind, beside a right one; delivery has one behind, too."""
+    """One worker an hour ahead and one an hour behind, beside a right one; so has delivery."""
     for offset in (HOUR, -HOUR, 0):
         stack.steps(**_clock(offset))
-    stack.dispatch(**_clock(-HOUR))
-    stack.dispatch()
+        stack.dispatch(**_clock(offset))
     stack.beat()
 
 

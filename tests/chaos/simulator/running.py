@@ -36,8 +36,8 @@ SEEN = (
     "operation pause",
     "operation unpause",
     "operation retry_now",
-    "operation _skip",
-    "operation _mark_done",
+    "operation skip",
+    "operation mark_done",
 )
 """What a run must have met, or it proves nothing."""
 

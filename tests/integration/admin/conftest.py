@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 from django.contrib.auth.models import Group, Permission, User
 from django.test import Client
+
+from orders.sandbox.client import SandboxClient
+from orders.sandbox.testing import SandboxServer
 
 As = Callable[[User], Client]
 
@@ -54,6 +57,24 @@ def as_() -> As:
         return client
 
     return sign_in
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SandboxServer]:
+    """A sandbox."""
+    started = SandboxServer(tmp_path_factory.mktemp("sandbox"))
+    started.start()
+    yield started
+    started.stop()
+
+
+@pytest.fixture
+def sandbox(server: SandboxServer, settings) -> Iterator[SandboxClient]:
+    """The sandbox that the shop talks to, all well."""
+    settings.SANDBOX_URL, settings.SANDBOX_TOKEN = server.url, server.token
+    with SandboxClient(server.url, server.token) as client:
+        client.reset_faults()
+        yield client
 
 
 def _member(name: str, group: str) -> User:

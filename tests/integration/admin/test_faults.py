@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
 from django.test import Client
 
 from orders.sandbox.client import SandboxClient
-from orders.sandbox.testing import SandboxServer
 from tests.integration.admin.making import entries
 from tests.integration.admin.test_console import INLINE_SCRIPT
 
@@ -21,24 +18,6 @@ HALF = {
     "payment-decline_rate": 10,
     "payment-latency_ms": 300,
 }
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SandboxServer]:
-    """A sandbox."""
-    started = SandboxServer(tmp_path_factory.mktemp("sandbox"))
-    started.start()
-    yield started
-    started.stop()
-
-
-@pytest.fixture
-def sandbox(server: SandboxServer, settings) -> Iterator[SandboxClient]:
-    """The sandbox that the shop talks to, all well."""
-    settings.SANDBOX_URL, settings.SANDBOX_TOKEN = server.url, server.token
-    with SandboxClient(server.url, server.token) as client:
-        client.reset_faults()
-        yield client
 
 
 def test_an_operator_switches_and_it_is_audited(as_, operator, sandbox):

@@ -35,9 +35,9 @@ def ids(db: None) -> list[UUID]:
 @pytest.fixture
 def in_a_hurry(monkeypatch) -> None:
     """The database has no time for a page, and a search none for a second slice."""
-    monkeypatch.setattr(keyset, "_ask", lambda rows, size, descending: None)
+    monkeypatch.setattr(keyset, "_ask", lambda rows, size, end, descending: None)
     monkeypatch.setattr(keyset, "FIRST_SLICE", 20)
-    monkeypatch.setattr(keyset, "SEARCHING", 0.0)
+    monkeypatch.setattr(keyset, "IN_ALL", 0.0)
 
 
 def test_older_and_newer_lead_through_all_rows_and_back(as_, reader, ids):

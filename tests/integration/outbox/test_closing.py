@@ -10,8 +10,10 @@ from django.db import connection
 from django_celery_results.backends import DatabaseBackend
 from django_celery_results.models import TaskResult
 
+from outbox import controls
 from outbox.backoff import RetryPolicy
 from outbox.models import Attempt, Message, Status
+from outbox.relay.batch import Round
 from outbox.relay.engine import Relay
 from outbox.transports.memory import MemoryTransport
 from tests.integration.outbox import sample
@@ -36,6 +38,15 @@ def test_an_odd_payload_stops_no_other_message(payload: Any) -> None:
     assert Relay(MemoryTransport()).run_once().sent == 1
     assert set(Message.objects.exclude(discarded_at=None).values_list("id", flat=True)) == {odd.id, usual.id}
     assert TaskResult.objects.get(task_id=str(usual.id)).status == "REVOKED"
+
+
+def test_what_expired_is_counted_apart_from_what_is_held() -> None:
+    """The relay's line tells the truth: nobody holds it back, and it does not come again."""
+    controls.pause("type", "sample.total", "why")
+    expired({"args": [1], "kwargs": {}})
+    sample.total.delay([1])
+    sample.add.delay(1)
+    assert Relay(MemoryTransport()).run_once() == Round(claimed=3, sent=1, held=1, expired=1)
 
 
 @pytest.mark.parametrize("expires", ["", "soon", "0001-01-01T00:00:00"])

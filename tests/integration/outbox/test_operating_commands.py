@@ -110,7 +110,7 @@ def test_pausing_and_resuming(messages) -> None:
     assert "The type sample.ad is paused" in said
     assert Pause.objects.get().paused_by == "ada"
     assert "Down [again]" in outbox()
-    assert "0 messages waited" in outbox("resume", "type", "sample.ad")
+    assert "0 messages are due again" in outbox("resume", "type", "sample.ad")
     with pytest.raises(CommandError, match="not paused"):
         outbox("resume", "type", "sample.ad")
 

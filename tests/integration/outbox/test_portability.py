@@ -16,7 +16,16 @@ from typing import Any
 from tests.harness.processes import ROOT
 from tests.harness.waiting import wait_until
 
-ENGINE = ("test_claims", "test_consumption", "test_keys", "test_leases", "test_relay", "test_inbox")
+ENGINE = (
+    "test_claims",
+    "test_consumption",
+    "test_keys",
+    "test_key_waits",
+    "test_leases",
+    "test_relay",
+    "test_inbox",
+    "test_patience",
+)
 """What must hold everywhere."""
 
 

@@ -14,6 +14,7 @@ from outbox.rows import NewMessage
 from outbox.store.base import Store
 from outbox.store.portable import Portable
 from outbox.store.postgresql import PostgreSQL
+from outbox.store.records import Run
 
 STORES = [Portable(), PostgreSQL()]
 
@@ -29,7 +30,7 @@ def sent(messages) -> UUID:
 def reschedule(store: Store, id_: UUID) -> bool:
     """What a task's ``retry()`` writes."""
     return store.reschedule(
-        id_, 1, "again", NewMessage(id_, "sample.add", "sample.add", '{"a": 1}'), "w", None
+        Run(id_, 1, "w"), "again", NewMessage(id_, "sample.add", "sample.add", '{"a": 1}')
     )
 
 

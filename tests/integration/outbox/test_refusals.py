@@ -10,7 +10,7 @@ from django.db.models.functions import Now
 
 from outbox import claims, consumption
 from outbox.claims import Claim
-from outbox.models import Message
+from outbox.models import Attempt, Message
 from outbox.relay.batch import Batch
 from outbox.relay.gate import Gate
 from outbox.relay.horizon import Horizon
@@ -34,12 +34,13 @@ def lease_ends(ids: list[UUID]) -> None:
 
 @pytest.mark.parametrize("store", STORES)
 def test_what_a_consumer_did_before_the_settle_is_no_refusal(store: Store, messages) -> None:
-    """It consumed one, failed on another, and failed on one that is taken again; the fourth is still ours."""
-    consumed, failed, again, _ = messages(4)
+    """It consumed one, failed on others, of which one is taken again, and did not know one; the last is still ours."""
+    consumed, failed, again, unknown, _ = messages(5)
     claim = claims.claim(10)
     assert consumption.consume(consumed, 1)
     assert consumption.fail(failed, 1, "quick", 5.0)
     assert consumption.fail(again, 1, "quick", 0.0)
+    assert consumption.fail(unknown, 1, "what?", 5.0, stage=Attempt.Stage.UNKNOWN)
     assert claims.claim(1).ids == [again]
     assert count(store, claim) == 0
     claims.settle_sent(claim, claim.ids)

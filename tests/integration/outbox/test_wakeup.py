@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
+from celery import Task
 from django.db import transaction
 from redis import Redis
 
+from outbox import tasks
 from outbox.database import fetch
 from outbox.models import Message
 from outbox.publish import send_command
 from outbox.relay import wakeup
 from outbox.relay.listener import Listener
 from outbox.relay.wakeup import CHANNEL
+from outbox.saga.tasks import sweep_sagas
+from outbox.tasks import MANY_WAITING, dispatch
+from tests.chaos.stack import CLOCK
 from tests.harness.processes import Platform
 from tests.harness.waiting import wait_until
 from tests.integration.outbox import sample
@@ -77,13 +83,13 @@ def test_a_publish_in_a_savepoint_that_survives_wakes(woken: list[str]) -> None:
 
 
 def test_the_dispatch_task_is_sent_from_the_background(broker: Redis, settings) -> None:
-    """A commit puts a dispatch task with an expiry into its own queue."""
+    """A commit puts a dispatch task into its own queue, and no clock decides whether it is taken."""
     settings.OUTBOX = {"WAKE_UP": ("task",), "DISPATCH_INTERVAL": 5}
     with transaction.atomic():
         send_command("sample.add", {"a": 1})
     wait_until(lambda: broker.llen("outbox"), "the wake-up to arrive")
     assert b'"task": "outbox.dispatch"' in broker.lindex("outbox", 0)
-    assert b'"expires": "20' in broker.lindex("outbox", 0)
+    assert b'"expires": null' in broker.lindex("outbox", 0)
 
 
 def test_wake_ups_do_not_pile_up_while_no_worker_takes_them(broker: Redis) -> None:
@@ -94,6 +100,40 @@ def test_wake_ups_do_not_pile_up_while_no_worker_takes_them(broker: Redis) -> No
     broker.delete("outbox")
     wakeup.send_dispatch_task()
     assert broker.llen("outbox") == 1
+
+
+def test_what_beat_sends_does_not_pile_up_either(broker: Redis) -> None:
+    """And is not kept out by wake-ups, of which fewer may wait."""
+    for _ in range(2 * wakeup.ENOUGH_WAITING):
+        wakeup.send_dispatch_task()
+    for _ in range(MANY_WAITING):
+        dispatch.apply_async()
+        sweep_sagas.apply_async()
+    assert broker.llen("outbox") == MANY_WAITING
+    waiting = b"".join(broker.lrange("outbox", 0, -1))
+    assert waiting.count(b'"task": "outbox.saga.sweep"') == (MANY_WAITING - wakeup.ENOUGH_WAITING) / 2
+    assert b'"expires": "' not in waiting
+
+
+def test_where_a_broker_cannot_tell_what_waits_a_task_lives_for_a_day(monkeypatch) -> None:
+    """Better a bound by two clocks than none."""
+    sent: list[dict[str, Any]] = []
+    monkeypatch.setattr(tasks, "_waiting", lambda *_: None)
+    monkeypatch.setattr(Task, "apply_async", lambda *_, **options: sent.append(options))
+    dispatch.apply_async()
+    assert [options["expires"] for options in sent] == [24 * 3600]
+
+
+@pytest.mark.parametrize("hours", [-1, 1])
+def test_a_dispatch_worker_whose_clock_is_wrong_takes_what_it_is_sent(platform: Platform, hours: int) -> None:
+    """By beat and by wake-ups alike: it throws nothing away as expired."""
+    clock = {"PYTHONPATH": str(CLOCK), "CHAOS_CLOCK": str(hours * 3600)}
+    platform.worker("outbox", concurrency=1, **clock)
+    for wake in (wakeup.send_dispatch_task, dispatch.apply_async):
+        with transaction.atomic():
+            send_command("orders.count_daily_sales", {"a": 1})
+        wake()
+        wait_until(lambda: not Message.objects.filter(status="pending").exists(), "the worker to send it")
 
 
 def test_a_listener_hears_what_another_process_publishes(settings) -> None:
