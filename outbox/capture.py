@@ -18,6 +18,7 @@ from typing import Any
 from uuid import NAMESPACE_OID, UUID, uuid5
 
 from celery import Celery
+from celery.utils.saferepr import saferepr
 from celery.utils.time import maybe_iso8601, maybe_make_aware
 from kombu.exceptions import EncodeError
 from kombu.utils.json import dumps
@@ -27,6 +28,7 @@ from outbox.database import connection
 from outbox.exceptions import OutboxError
 from outbox.models.message import DEFAULT_PRIORITY
 from outbox.publish import build, insert
+from outbox.redaction import mask_of, may_be_personal
 from outbox.rows import NewMessage
 from outbox.taking_over import take_over
 from outbox.transports.envelope import USUAL_HEADERS, USUAL_OPTIONS
@@ -121,6 +123,7 @@ class CapturingProducer:
         running: Any | None,
         own: Mapping[str, Any],
     ) -> None:
+        self.app = app
         self.delay = 0.0 if eta else delay
         self.eta: datetime | None = maybe_make_aware(maybe_iso8601(eta), app.timezone) if eta else None
         self.running = running
@@ -157,9 +160,12 @@ class CapturingProducer:
         id_ = row_id(headers["id"])
         queue = "" if options.get("exchange") else str(options.pop("routing_key", None) or "")
         priority = options.get("priority")
+        payload = _payload(body)
+        if may_be_personal(task, payload):
+            headers = {**headers, **_concealed(self.app, task, body, headers)}
         row = build(
             task,
-            _payload(body),
+            payload,
             consumer=task,
             id=id_,
             queue=queue,
@@ -200,6 +206,22 @@ def _payload(body: Any) -> str:
     args, kwargs, embed = body
     following = {name: value for name, value in embed.items() if value}
     return _json({"args": args, "kwargs": kwargs, **({"embed": following} if following else {})})
+
+
+def _concealed(app: Celery, task: str, body: Any, headers: dict[str, Any]) -> dict[str, str]:
+    """The arguments as Flower and results show them, without personal data; a text of the caller's own stays."""
+    args, kwargs, _embed = body
+    hidden = mask_of(task, {"args": list(args), "kwargs": kwargs}).payload({"args": args, "kwargs": kwargs})
+    ways = {
+        "argsrepr": (args, tuple(hidden["args"]), app.amqp.argsrepr_maxsize),
+        "kwargsrepr": (kwargs, hidden["kwargs"], app.amqp.kwargsrepr_maxsize),
+    }
+    levels = app.conf.task_repr_maxlevels
+    return {
+        name: saferepr(masked, longest, levels)
+        for name, (given, masked, longest) in ways.items()
+        if headers.get(name) == saferepr(given, longest, levels)
+    }
 
 
 def _unusual(id_: str, task: str, headers: dict[str, Any], options: dict[str, Any]) -> dict[str, Any]:

@@ -19,7 +19,11 @@ def look_after_connections() -> None:
     close_old_connections()
     wrapper: Any
     for wrapper in connections.all(initialized_only=True):
-        if wrapper.vendor == "postgresql" and wrapper.connection is not None and _is_quiet(wrapper.connection):
+        if (
+            wrapper.vendor == "postgresql"
+            and wrapper.connection is not None
+            and _is_quiet(wrapper.connection)
+        ):
             wrapper.health_check_done = True
 
 

@@ -180,7 +180,13 @@ def _finish(task: DurableTask, delivery: Delivery, lock_id: UUID, result: Any, *
 def _leaves_nothing(task: DurableTask, *, ignored: bool) -> bool:
     """Whether the mark is all that there is to write: one statement, which is a transaction by itself."""
     request = task.request
-    what_follows = (request.callbacks, request.chain, request.chord, _replacement_of(task), _reschedule_of(task))
+    what_follows = (
+        request.callbacks,
+        request.chain,
+        request.chord,
+        _replacement_of(task),
+        _reschedule_of(task),
+    )
     return not any(what_follows) and (ignored or get_actual_ignore_result(task, request))
 
 

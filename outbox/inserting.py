@@ -21,9 +21,7 @@ COPY_FROM = 20
 """Rows from which on a COPY is quicker than VALUES."""
 
 INSERT = f"INSERT INTO outbox_message ({', '.join(COLUMNS)}) VALUES "  # noqa: S608  (constants only)
-INSERT_CLAIMED = INSERT.replace(
-    ") VALUES ", ", status, attempts, lock_id, locked_by, locked_until) VALUES "
-)
+INSERT_CLAIMED = INSERT.replace(") VALUES ", ", status, attempts, lock_id, locked_by, locked_until) VALUES ")
 COPY = f"COPY outbox_message ({', '.join(COLUMNS[:-1])}) FROM STDIN"
 VALUES = "%s, %s, %s, %s::jsonb, %s::jsonb, %s, %s, %s, %s, %s, %s"
 ON_CONFLICT = f"""
@@ -80,7 +78,7 @@ def _write_claimed(courier: Courier, rows: Sequence[NewMessage]) -> None:
     line = f"({VALUES}, DEFAULT, {claim})"
     ours = [courier.claim.lock_id, courier.name, LEASE]
     params = [value for row in rows for value in (*row.values(), *ours)]
-    execute(INSERT_CLAIMED + ", ".join([line] * len(rows)), params)
+    execute(INSERT_CLAIMED + ", ".join([line] * len(rows)), params, prepared=True)
 
 
 def _copy(rows: Sequence[NewMessage]) -> None:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from celery import current_app
 
-from outbox.celery import DurableTask
 from outbox.events import known_types, unknown_type
 from outbox.models.message import DISTRIBUTE
 from outbox.subscriptions import subscribers_of
 from outbox.transports.envelope import queue_of
+
+if TYPE_CHECKING:
+    from outbox.celery import DurableTask
 
 PRIVATE = ("outbox.", "celery.")
 """Tasks of the machinery itself: nobody addresses a message to them by hand."""
@@ -16,6 +20,8 @@ PRIVATE = ("outbox.", "celery.")
 
 def tasks() -> dict[str, DurableTask]:
     """The tasks that consume messages, by name. One that is not durable would never mark its message."""
+    from outbox.celery import DurableTask  # which publishes, and so needs what this module knows
+
     found = current_app.tasks.items()
     return {
         name: task

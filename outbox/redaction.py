@@ -26,8 +26,11 @@ import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
 from functools import lru_cache
 from typing import Annotated, Any, TypeAlias, TypeVar, get_type_hints
+from uuid import UUID
 
 from celery import current_app
 
@@ -40,6 +43,9 @@ SHORTEST = 3
 EMAIL = re.compile(r"[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,8}")
 REPRESENTATIONS = ("argsrepr", "kwargsrepr")
 """Headers of Celery that repeat the arguments as texts."""
+
+PLAIN = frozenset({bool, int, float, Decimal, str, UUID, datetime, date, time, timedelta})
+"""Types whose values have no members that could be personal."""
 
 
 class _Mark:
@@ -103,6 +109,33 @@ class Mask:
         return self.value(value)
 
 
+def shown_to_watchers(type_: str, payload: str, *, consumer: str = "") -> str:
+    """A message's payload for whoever watches tasks (Flower, results): without personal data, whoever it is.
+
+    Where nothing is hidden this costs next to nothing: the payload is not parsed.
+
+    Args:
+        type_: of the message: an event or a task.
+        payload: as JSON.
+        consumer: the task that consumes it.
+
+    Returns:
+        The same text, if nothing in it is personal; else JSON again.
+    """
+    if not may_be_personal(type_, payload, consumer=consumer):
+        return payload
+    value = json.loads(payload)
+    return json.dumps(mask_of(type_, value, consumer=consumer).payload(value), ensure_ascii=False)
+
+
+def may_be_personal(type_: str, payload: str, *, consumer: str = "") -> bool:
+    """Whether it takes a closer look to say that a payload, as JSON, holds nothing personal."""
+    suspects = _suspects(type_, consumer, conf().PERSONAL_FIELDS)
+    if "@" in payload or suspects is None:
+        return True
+    return bool(suspects) and any(name in payload.lower() for name in suspects)
+
+
 def mask_of(type_: str, payload: Any = None, *, consumer: str = "") -> Mask:
     """The mask of a message, or of a task's result.
 
@@ -131,6 +164,26 @@ def declared(type_: str) -> frozenset[str]:
     return frozenset(
         name.lower() for name, hint in hints.items() if _Mark in getattr(hint, "__metadata__", ())
     )
+
+
+@lru_cache(maxsize=1024)
+def _suspects(type_: str, consumer: str, by_name: tuple[str, ...]) -> frozenset[str] | None:
+    """Names to look for in payloads of a type; ``None``: it has personal members. Empty: it cannot have any."""
+    names = frozenset(name.lower() for name in by_name) | declared(consumer)
+    source = event_class(type_) or _function(type_)
+    members = _members(source) if source is not None else {}
+    if declared(type_) or names & {name.lower() for name in members}:
+        return None
+    return frozenset() if members and PLAIN.issuperset(members.values()) else names
+
+
+def _members(source: Any) -> dict[str, Any]:
+    """The fields of an event's class or the parameters of a function, with their types, as far as they are known."""
+    try:
+        hints = get_type_hints(source)
+    except (NameError, TypeError):
+        hints = {}
+    return {name: hints.get(name) for name in inspect.signature(source).parameters}
 
 
 def _function(task_name: str) -> Callable[..., Any] | None:

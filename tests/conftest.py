@@ -10,9 +10,34 @@ from typing import Any
 import pytest
 import redis
 from django.db import connection
+from hypothesis import HealthCheck, settings
 
 from tests.harness.emptying import Emptying
 from tests.harness.processes import Platform
+
+settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("busy")  # the time that an example takes says how busy the machine is, and nothing else
+
+STACKS = (
+    "tests/acceptance/",
+    "tests/browser/",
+    "tests/chaos/",
+    "tests/integration/outbox/drop_in/",
+    "tests/integration/stack/",
+)
+"""Folders whose tests start processes of their own."""
+
+
+@pytest.hookimpl(tryfirst=True)  # before the plugin that reads the marks
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """When several run at once: all that start processes stay in one line, or they would starve each other.
+
+    The tests of any other file stay together, too: they share what they prepare.
+    """
+    for item in items:
+        starts = item.nodeid.startswith(STACKS) or "platform" in getattr(item, "fixturenames", ())
+        group = "processes" if starts else item.nodeid.partition("::")[0]
+        item.add_marker(pytest.mark.xdist_group(group))
 
 
 @pytest.fixture(scope="session")

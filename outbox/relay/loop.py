@@ -6,9 +6,8 @@ import logging
 import threading
 from collections.abc import Callable
 
-from django.db import close_old_connections
-
 from outbox.conf import conf
+from outbox.connections import look_after_connections
 from outbox.database import DATABASE_AWAY, connection
 from outbox.relay.batch import Round
 from outbox.relay.engine import Relay
@@ -58,7 +57,7 @@ class Loop:
 
     def _turn(self) -> float:
         """One turn; returns the longest time to wait before the next."""
-        close_old_connections()
+        look_after_connections()
         try:
             done = self.relay.turn()
         except DATABASE_AWAY as error:

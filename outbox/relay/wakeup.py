@@ -11,9 +11,10 @@ import logging
 import threading
 from collections.abc import Callable
 
-from django.db import close_old_connections, transaction
+from django.db import transaction
 
 from outbox.conf import conf
+from outbox.connections import look_after_connections
 from outbox.database import connection, execute
 from outbox.relay.per_process import PerProcess
 
@@ -80,7 +81,7 @@ def send_dispatch_task() -> None:
 
 def notify_listeners() -> None:
     """Ring every ``manage.py relay`` that listens. A hint need not wait for the disk."""
-    close_old_connections()
+    look_after_connections()
     execute(RING, [CHANNEL], prepared=True)
 
 

@@ -72,7 +72,7 @@ class DatabaseStore:
         """Lock and read, in one statement; in two when it had to wait for another's changes."""
         sql = f"{self._load} SKIP LOCKED" if skip_locked else self._load
         while True:
-            found = fetch(sql, [saga_id])
+            found = fetch(sql, [saga_id], prepared=True)
             if not found:
                 return None
             width = len(self._saga)
@@ -230,7 +230,7 @@ def _execute_together(parts: Sequence[Part]) -> None:
     *first, (last, last_params) = parts
     with_ = ", ".join(f"part{n} AS ({sql})" for n, (sql, _) in enumerate(first))
     params = [value for _, values in first for value in values]
-    execute(f"WITH {with_} {last}" if first else last, [*params, *last_params])
+    execute(f"WITH {with_} {last}" if first else last, [*params, *last_params], prepared=True)
 
 
 def _ids(sql: str, limit: int) -> list[UUID]:

@@ -9,7 +9,7 @@ from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
-from django.utils.translation import gettext_noop
+from django.utils.translation import gettext_noop, pgettext_lazy
 from uuid_utils.compat import uuid7
 
 from outbox.saga.dependencies.models import BreakerState, DependencyWait, Pace, Slot
@@ -101,7 +101,7 @@ class SagaStep(models.Model):
     """A step that was reached, in one direction. Its attempts share one idempotency key and one message."""
 
     class Direction(models.TextChoices):
-        ACTION = "action", _("Action")
+        ACTION = "action", pgettext_lazy("direction", "Action")
         COMPENSATION = "compensation", _("Compensation")
 
     class Status(models.TextChoices):

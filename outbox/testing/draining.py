@@ -10,9 +10,11 @@ from uuid import UUID
 
 from celery import current_app
 from celery.app.trace import build_tracer
+from django.conf import settings
 from django.contrib.postgres.functions import TransactionNow
 from django.db.models import QuerySet
 from django.db.models.functions import Now
+from django.test.utils import override_settings
 from kombu.serialization import loads
 
 from outbox import claims
@@ -106,8 +108,14 @@ def drain(*, travel: timedelta = timedelta(), check: bool = True, limit: int = 1
         AssertionError: after ``limit`` attempts there was still something due.
 
     Not the same as in production: one message at a time; the transaction of the test is around it all, so that a
-    leased task which leaves the connection in an aborted transaction aborts the test's.
+    leased task which leaves the connection in an aborted transaction aborts the test's; and a message that this process
+    does not know is Failed at once, as nobody else is on the way.
     """
+    with override_settings(OUTBOX={**getattr(settings, "OUTBOX", {}), "UNKNOWN_TYPE_PATIENCE": 0.0}):
+        return _deliver_all(travel, check, limit)
+
+
+def _deliver_all(travel: timedelta, check: bool, limit: int) -> Drained:
     attempts: list[Delivered] = []
     while True:
         found = _round()

@@ -13,6 +13,7 @@ from outbox.claims import Claimed
 from outbox.events import known_types, unknown_type
 from outbox.exceptions import PermanentError
 from outbox.models.message import DISTRIBUTE
+from outbox.redaction import shown_to_watchers
 from outbox.subscriptions import VERSION_HEADER, subscribers_of
 
 NO_EMBED = {"callbacks": None, "errbacks": None, "chain": None, "chord": None}
@@ -96,7 +97,7 @@ def _plain(app: Celery, message: Claimed, headers: dict[str, Any]) -> Envelope:
     own = {
         "retries": message.tries - 1,
         "argsrepr": "()",
-        "kwargsrepr": kwargs,
+        "kwargsrepr": shown_to_watchers(message.type, kwargs, consumer=message.consumer),
         "origin": ORIGIN,
         "ignore_result": bool(app.tasks[task].ignore_result),
     }

@@ -16,7 +16,7 @@ class Meter:
         trees: for each name, the ids of the trees' roots.
 
     A child that has ended counts through its parent, who waited for it; so nothing is lost with a process that
-    ends in between, and nothing is counted twice.
+    ends in between. A tree within another one, such as a worker that this process has started, counts by itself only.
     """
 
     def __init__(self, trees: Trees) -> None:
@@ -28,7 +28,11 @@ class Meter:
         return {name: seconds - self._start[name] for name, seconds in self._read().items()}
 
     def _read(self) -> dict[str, float]:
-        return {name: sum(map(_of_tree, roots)) for name, roots in self.trees.items()}
+        all_roots = frozenset(root for roots in self.trees.values() for root in roots)
+        return {
+            name: sum(_of_tree(psutil.Process(root), all_roots) for root in roots)
+            for name, roots in self.trees.items()
+        }
 
 
 def rss(root: int) -> int:
@@ -36,9 +40,13 @@ def rss(root: int) -> int:
     return int(psutil.Process(root).memory_info().rss)
 
 
-def _of_tree(root: int) -> float:
-    process = psutil.Process(root)
-    return sum(map(_of_process, [process, *process.children(recursive=True)]))
+def _of_tree(process: psutil.Process, roots: frozenset[int]) -> float:
+    """Without the trees of other roots."""
+    try:
+        children = [child for child in process.children() if child.pid not in roots]
+    except psutil.NoSuchProcess:
+        children = []
+    return _of_process(process) + sum(_of_tree(child, roots) for child in children)
 
 
 def _of_process(process: psutil.Process) -> float:

@@ -33,7 +33,11 @@ def basket(reader: Reader, shop_alone: Shop) -> Page:
 def hold(page: Page, address: str) -> Callable[[], None]:
     """Hold the next request for that address; returns what lets it go on. Later ones pass."""
     held: list[Route] = []
-    page.route(address, lambda route: held.append(route), times=1)
+
+    def keep(route: Route) -> None:
+        held.append(route)
+
+    page.route(address, keep, times=1)
 
     def let_go() -> None:
         wait_until(lambda: page.wait_for_timeout(20) or held, "the request that is held")

@@ -30,7 +30,7 @@ def go_to_checkout(page: Page, site: Shop) -> None:
     page.get_by_label("Quantity of Tea").fill("2")
     page.get_by_role("button", name="Add to basket: Tea").click()
     page.get_by_role("link", name="Go to the basket").click()
-    page.wait_for_url("**/basket/")  # the page before has a field of that name, too
+    page.wait_for_url("**/basket/", wait_until="commit")  # the page before has a field of that name, too
     page.get_by_label("Quantity of Tea").fill("3")
     page.get_by_label("Quantity of Tea").press("Tab")
     expect(page.locator(".sum")).to_contain_text("13.50")

@@ -100,6 +100,7 @@ class Platform:
             "OUTBOX_RESEND_AFTER": "3",
             "OUTBOX_RESCUE_INTERVAL": "1",
             "OUTBOX_LEASE": "3",
+            "OUTBOX_UNKNOWN_TYPE_PATIENCE": "2",
             "STEP_TIMEOUT_SECONDS": "4",
             "GATEWAY_TIMEOUT_SECONDS": "2",
             "EMAIL_URL": "consolemail://",

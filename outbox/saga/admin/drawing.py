@@ -10,6 +10,7 @@ from django.template.loader import render_to_string
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 
+from outbox.saga.admin.states import happening
 from outbox.saga.admin.timeline import Bar, Lane, Timeline
 from outbox.saga.models import SagaStep, SagaTransition
 
@@ -111,7 +112,7 @@ def _meaning(bar: Bar) -> str:
         "away": _("waited for its service") if not bar.is_open else _("waits for its service"),
         "undo": _("undone"),
         "stopped": _("stopped"),
-        "plain": bar.line.what if bar.line else "",
+        "plain": happening(bar.line.what)[0] if bar.line else "",
     }[bar.kind]
     return f"{what} ({_('attempt %d') % attempt})" if attempt and not bar.is_wait else str(what)
 
@@ -137,7 +138,7 @@ def _tries(step: SagaStep) -> str:
 
 
 def _told(line: SagaTransition) -> str:
-    return f"{line.what}{': ' if line.detail else ''}{line.detail}"
+    return ": ".join(filter(None, [happening(line.what)[0], line.detail]))
 
 
 def _href(line: SagaTransition | None) -> str:

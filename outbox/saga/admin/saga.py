@@ -79,8 +79,10 @@ class SagaAdmin(ReadOnlyMixin, ConsoleAdmin):
         steps = list(saga.steps.all())
         if not steps:
             return NOTHING
-        wait = getattr(steps[-1], "waits_for", None)
-        return SafeString(f"{code(str(steps[-1]))} {step_label(steps[-1], wait.dependency if wait else '')}")
+        latest, wait = steps[-1], getattr(steps[-1], "waits_for", None)
+        undo = latest.direction == SagaStep.Direction.COMPENSATION
+        name = _("%(step)s · undone") % {"step": latest.name} if undo else latest.name
+        return SafeString(f"{code(name)} {step_label(latest, wait.dependency if wait else '')}")
 
     # --- What is shown --------------------------------------------------------------------------------------
     def get_queryset(self, request: HttpRequest) -> QuerySet[Saga]:  # noqa: ARG002

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
 
 from django.http import HttpRequest
 from django.template.loader import render_to_string
@@ -12,7 +11,6 @@ from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy, pgettext_lazy
 
 from outbox.admin.json_view import pretty_json
 from outbox.admin.links import flower_links
@@ -20,44 +18,10 @@ from outbox.admin.message_sections import related_messages
 from outbox.admin.privacy import for_reader
 from outbox.admin.rendering import NOTHING, Section, anchors, code, long_text, moment, table
 from outbox.saga.admin.drawing import span
-from outbox.saga.admin.states import step_label
+from outbox.saga.admin.states import happening, step_label
 from outbox.saga.admin.step_operations import offered_on
 from outbox.saga.dependencies.models import DependencyWait
 from outbox.saga.models import Saga, SagaStep, SagaTransition
-
-HAPPENINGS: dict[str, tuple[Any, str]] = {
-    "started": (gettext_lazy("started"), ""),
-    "attempt started": (gettext_lazy("attempt started"), ""),
-    "succeeded": (gettext_lazy("succeeded"), "success"),
-    "completed": (gettext_lazy("completed"), "success"),
-    "will retry": (gettext_lazy("will retry"), "warning"),
-    "will ask what became of it": (gettext_lazy("will ask what became of it"), "warning"),
-    "waits": (gettext_lazy("waits"), "warning"),
-    "postponed": (gettext_lazy("postponed"), ""),
-    "timed out": (gettext_lazy("timed out"), "warning"),
-    "held": (gettext_lazy("held"), ""),
-    "released": (gettext_lazy("released"), ""),
-    "signal received": (gettext_lazy("signal received"), ""),
-    "signal refused": (gettext_lazy("signal refused"), "warning"),
-    "outcome refused": (gettext_lazy("outcome refused"), ""),
-    "given up": (gettext_lazy("given up"), "danger"),
-    "failed": (gettext_lazy("failed"), "danger"),
-    "parked": (gettext_lazy("parked"), "danger"),
-    "cancel requested": (gettext_lazy("cancel requested"), "warning"),
-    "too late to cancel": (gettext_lazy("too late to cancel"), ""),
-    "called off": (gettext_lazy("called off"), ""),
-    "compensating": (gettext_lazy("compensating"), "warning"),
-    "compensated": (gettext_lazy("compensated"), ""),
-    "migrated": (gettext_lazy("migrated"), ""),
-    "retry now": (gettext_lazy("retry now"), ""),
-    "resumed": (gettext_lazy("resumed"), "primary"),
-    "skipped": (gettext_lazy("skipped"), ""),
-    "passed over": (pgettext_lazy("step", "passed over"), ""),
-    "marked as done": (gettext_lazy("marked as done"), ""),
-    "paused": (gettext_lazy("paused"), ""),
-    "unpaused": (gettext_lazy("unpaused"), ""),
-}
-"""What a transition says, in the reader's language, and its colour; empty is grey."""
 
 
 def sections_of(request: HttpRequest, saga: Saga) -> Iterator[Section]:
@@ -108,7 +72,7 @@ def history(lines: Iterable[SagaTransition], *, is_cut: bool, nothing: str) -> S
     entries = [
         {"line": line, "at": moment(line.at), "what": what, "variant": colour}
         for line in lines
-        for what, colour in [HAPPENINGS.get(line.what, (line.what, ""))]
+        for what, colour in [happening(line.what)]
     ]
     context = {"entries": entries, "is_cut": is_cut, "nothing": nothing}
     html = render_to_string("admin/console/saga/history.html", context)

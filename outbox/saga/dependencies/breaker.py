@@ -94,7 +94,7 @@ class View:
 def look(dependency: Dependency, step_id: int) -> View:
     """One read of the breaker and of what the step waits for."""
     ((state, failures, until, cooldown, open_for, probe_for, closed_for, *wait),) = fetch(
-        LOOK, [dependency.name, step_id]
+        LOOK, [dependency.name, step_id], prepared=True
     )
     waits, reason, ticket_in = wait
     return View(

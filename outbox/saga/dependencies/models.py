@@ -112,7 +112,11 @@ class DependencyWait(models.Model):
         SLOT = "slot", _("All slots are taken")
 
     step = models.OneToOneField(
-        "saga.SagaStep", on_delete=models.CASCADE, primary_key=True, related_name="waits_for"
+        "saga.SagaStep",
+        verbose_name=_("step"),
+        on_delete=models.CASCADE,
+        primary_key=True,
+        related_name="waits_for",
     )
     dependency = models.CharField(_("dependency"), max_length=100)
     reason = models.CharField(_("reason"), max_length=4, choices=Reason)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 
@@ -113,7 +113,7 @@ def test_lineage(as_, reader):
     assert url(stranger) not in page
 
 
-@pytest.mark.parametrize("causation_id", [str(uuid4()), "not a uuid", 17, None, ["x"]])
+@pytest.mark.parametrize("causation_id", [str(UUID(int=7)), "not a uuid", 17, None, ["x"]])
 def test_a_cause_that_is_gone_or_nonsense_breaks_nothing(as_, reader, causation_id):
     """Headers are anybody's JSON."""
     page_of(as_(reader), message(headers={"causation_id": causation_id}))

@@ -118,7 +118,7 @@ def test_a_stop_finishes_the_batch_in_hand_and_gives_the_rest_back(
     broker_proxy.delay = 0.3  # for each piece: time for the signal to come in the middle
     broker.flushall()
     publish(5000)
-    wait_until(lambda: states()[Status.PROCESSING] >= 1000, "the relay to claim")
+    wait_until(lambda: arrived(broker), "the relay to send")
     assert seconds_to_end(relay) < STOP_GRACE + PROMPT
     found = states()
     sent = found[Status.SENT] - 1
@@ -154,6 +154,7 @@ def test_a_database_that_is_away_is_waited_for(
     relay = platform.manage("relay", DATABASE_URL=database_proxy.url, **PATIENT).wait_for(RUNNING)
     for share in (1, 2, 3):
         wait_until(lambda share=share: states()[Status.SENT] >= share * 1000, f"{share}000 to be sent")
+        wait_until(lambda: database_proxy.connections, "the relay to be there again")
         getattr(database_proxy, outage)()
         database_proxy.heal()
     wait_until(lambda: states() == {Status.SENT: 5000}, "all to be sent")

@@ -40,7 +40,7 @@ def new_worker(platform: Platform) -> Process:
 
 def test_a_task_that_an_old_worker_does_not_have_is_done_by_a_new_one(platform: Platform) -> None:
     """The old one hands it back, and says so; nobody who waits for the result is told that it failed."""
-    platform.worker("default", concurrency=1)
+    platform.worker("default", concurrency=1, OUTBOX_UNKNOWN_TYPE_PATIENCE="300")
     result = sample.add.apply_async((1, 2), queue="default")
     relay = Relay()
 
@@ -70,7 +70,7 @@ def test_a_task_that_an_old_worker_does_not_have_is_done_by_a_new_one(platform: 
 
 def test_a_task_that_no_worker_comes_to_have_is_failed_with_the_reason(platform: Platform) -> None:
     """Dropped by Celery each time, and not lost: in the end a person sees it, and why."""
-    platform.worker("default", concurrency=1, OUTBOX_UNKNOWN_TYPE_PATIENCE="1")
+    platform.worker("default", concurrency=1)
     sample.add.apply_async((1,), queue="default")
     relay = Relay()
 

@@ -6,7 +6,8 @@ import json
 import os
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +53,16 @@ def dying(name: str, code: int) -> dict[str, Any]:
 
 def drive(start: Start, state: Path, *stages: list[dict[str, Any]]) -> Program:
     return start(DRIVER, str(state), json.dumps(stages))
+
+
+@contextmanager
+def inherited_by_children(action: signal.Handlers) -> Iterator[None]:
+    """What becomes of SIGHUP in programs that are started here, also when these tests run under `nohup`."""
+    old = signal.signal(signal.SIGHUP, action)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGHUP, old)
 
 
 def events(state: Path) -> list[str]:
@@ -168,17 +179,15 @@ def test_the_end_of_the_terminal_is_heard_unless_ignored(
     start: Start, tmp_path: Path, processes: Processes
 ) -> None:
     """SIGHUP stops all in order, but not when the stack was started with it ignored, as `nohup` does."""
-    program = drive(start, tmp_path, [obedient("a")])
+    with inherited_by_children(signal.SIG_DFL):
+        program = drive(start, tmp_path, [obedient("a")])
     program.await_line("ALL READY")
     program.signal(signal.SIGHUP)
     assert program.ended() == 0
     assert processes() == []
 
-    old = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # children inherit it
-    try:
+    with inherited_by_children(signal.SIG_IGN):
         program = drive(start, tmp_path, [obedient("b")])
-    finally:
-        signal.signal(signal.SIGHUP, old)
     program.await_line("ALL READY")
     program.signal(signal.SIGHUP)
     program.signal(
