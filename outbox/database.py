@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from django.db import InterfaceError, OperationalError, connections, transaction
@@ -16,6 +18,8 @@ DATABASE_AWAY = (OperationalError, InterfaceError)
 
 PREPARE_AFTER = 3
 """Times that a connection runs a statement that may be prepared before it is."""
+PLAN_SECONDS = 15.0
+"""How long a plan is used. One that was made for a table of a page reads all of it, however large it is by then."""
 
 
 def connection() -> BaseDatabaseWrapper:
@@ -29,9 +33,8 @@ def atomic() -> transaction.Atomic:
 
 
 def execute(sql: str, params: Sequence[Any] | Mapping[str, Any] = (), *, prepared: bool = False) -> int:
-    """Run one statement; returns the number of rows it touched."""
-    with _cursor(prepared) as cursor:
-        cursor.execute(sql, params)
+    """Run one statement; returns the number of rows it touched. For the arguments see :func:`fetch`."""
+    with _running(sql, params, prepared) as cursor:
         return int(cursor.rowcount)
 
 
@@ -43,24 +46,33 @@ def fetch(
     Args:
         sql: with ``%s`` for each parameter.
         params: the values.
-        prepared: it is one that runs all the time: have the server plan it once for this connection. Planning takes
-            longer than finding a row by its key. A plan that was made for a small table is used until the table is
-            analysed or the connection is closed (``CONN_MAX_AGE``).
+        prepared: it is one that runs all the time and touches a few rows: have the server plan it once for many runs.
+            Planning takes longer than finding a row by its key.
     """
-    with _cursor(prepared) as cursor:
-        cursor.execute(sql, params)
+    with _running(sql, params, prepared) as cursor:
         return list(cursor.fetchall())
 
 
-def _cursor(prepared: bool) -> CursorWrapper:
-    """A cursor, one whose statements stay prepared if that is asked for and possible.
-
-    A pooler that gives each transaction another connection of its own (which Django is told of by
-    ``DISABLE_SERVER_SIDE_CURSORS``) keeps no prepared statements.
-    """
+@contextmanager
+def _running(sql: str, params: Any, prepared: bool) -> Iterator[CursorWrapper]:
     wrapper = connection()
-    if not prepared or wrapper.vendor != "postgresql" or wrapper.settings_dict.get("DISABLE_SERVER_SIDE_CURSORS"):
-        return wrapper.cursor()
+    if prepared and _keeps_statements(wrapper):
+        cursor = _preparing_cursor(wrapper)
+        sql = f"{sql} /* {time.monotonic() // PLAN_SECONDS:.0f} */"  # another text is another plan
+    else:
+        cursor = wrapper.cursor()
+    with cursor:
+        cursor.execute(sql, params)
+        yield cursor
+
+
+def _keeps_statements(wrapper: BaseDatabaseWrapper) -> bool:
+    """A pooler that gives each transaction another connection (which Django is told of by
+    ``DISABLE_SERVER_SIDE_CURSORS``) does not."""
+    return wrapper.vendor == "postgresql" and not wrapper.settings_dict.get("DISABLE_SERVER_SIDE_CURSORS")
+
+
+def _preparing_cursor(wrapper: BaseDatabaseWrapper) -> CursorWrapper:
     from psycopg import Cursor
 
     wrapper.ensure_connection()

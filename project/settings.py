@@ -72,7 +72,7 @@ TEMPLATES = [
 DATABASES = {"default": env.db_url("DATABASE_URL", default="postgres://todoke@127.0.0.1:5432/todoke")}
 POOL_SIZE = env.int("DATABASE_POOL_SIZE", default=0)
 DATABASES["default"].update(
-    # The web process serves each request in a thread of its own: connections outlive it only in a pool.
+    # The web process's threads, and what waits for news of orders, share a pool.
     CONN_MAX_AGE=0 if POOL_SIZE else env.int("DATABASE_CONN_MAX_AGE", default=60),
     CONN_HEALTH_CHECKS=True,
     OPTIONS={
@@ -88,6 +88,7 @@ DATABASES["default"].update(
 )
 if POOL_SIZE:
     DATABASES["default"]["OPTIONS"]["pool"] = {"min_size": 1, "max_size": POOL_SIZE, "timeout": 5.0}
+WEB_THREADS = env.int("WEB_THREADS", default=8)  # requests at work at once in a web process; others wait their turn
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # --- People ----------------------------------------------------------------------------------------------------
@@ -187,7 +188,7 @@ OUTBOX: dict[str, Any] = {
     "SAGA_SWEEP_INTERVAL": env.float("OUTBOX_SAGA_SWEEP_INTERVAL", default=5.0),
     "SAGA_RETENTION": env.float("OUTBOX_SAGA_RETENTION", default=90 * 24 * 3600.0),
     "ENFORCE": env.str("OUTBOX_ENFORCE", default="raise"),
-    "WAKE_UP": tuple(env.list("OUTBOX_WAKE_UP", default=["task"])),
+    "WAKE_UP": tuple(env.list("OUTBOX_WAKE_UP", default=["direct", "task"])),
     "PERSONAL_FIELDS": ("email", "recipient", "street", "postcode", "town", "phone", "address", "card"),
 }
 CELERY_BEAT_SCHEDULE = {

@@ -6,16 +6,22 @@ import atexit
 import os
 import secrets
 from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
 
+from project.stack.guard import Guard
+from project.stack.runs import Run
 from project.stack.servers import EmbeddedServers, embedded_servers
 
 _running = ExitStack()
 atexit.register(_running.close)  # also when pytest ends before its tests have begun
 SERVERS: EmbeddedServers = _running.enter_context(embedded_servers())
+_run = Run.new(Path("tests"))
+_running.enter_context(Guard(_run))  # when the tests are killed, it ends the processes that they have started
 
 os.environ.update(
+    _run.environment(),
     DJANGO_SETTINGS_MODULE="project.settings",
     DATABASE_URL=SERVERS.database_url,
     BROKER_URL=SERVERS.broker_url,

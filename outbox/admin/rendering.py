@@ -14,9 +14,15 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.text import Truncator
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 NOTHING = "\N{EN DASH}"
-UNITS = ((86_400 * 2, 86_400, "d"), (3600 * 2, 3600, "h"), (60 * 2, 60, "min"), (0, 1, "s"))
+UNITS = (
+    (86_400 * 2, 86_400, gettext_lazy("%d d")),
+    (3600 * 2, 3600, gettext_lazy("%d h")),
+    (60 * 2, 60, gettext_lazy("%d min")),
+    (0, 1, gettext_lazy("%d s")),
+)
 
 
 class Section(NamedTuple):
@@ -88,8 +94,8 @@ def due(at: datetime | None, ahead: str, past: str) -> SafeString:
 
 def duration(seconds: float) -> str:
     """A span of time in its largest fitting unit, such as ``12 s`` or ``3 h``."""
-    _least, unit, name = next(entry for entry in UNITS if seconds >= entry[0] or entry[0] == 0)
-    return f"{int(seconds // unit)} {name}"
+    _least, unit, text = next(entry for entry in UNITS if seconds >= entry[0] or entry[0] == 0)
+    return str(text) % int(seconds // unit)
 
 
 def table(headers: Sequence[str], rows: Sequence[Sequence[Any]], *, empty: str) -> SafeString:

@@ -72,7 +72,7 @@ class Batch:
         began = time.monotonic()
         claim = horizon.claim(lambda floors: claims.claim(conf().BATCH_SIZE, by, floors))
         try:
-            admitted, done = _admit(claim, gate)
+            admitted, done = admit(claim, gate)
             batch = cls(claim, admitted, by)
         except Exception:
             cls(claim, (), by).abandon()
@@ -138,7 +138,7 @@ class Batch:
             self.release()
 
 
-def _admit(claim: Claim, gate: Gate) -> tuple[Sequence[Claimed], Round]:
+def admit(claim: Claim, gate: Gate) -> tuple[Sequence[Claimed], Round]:
     """The messages of a claim that may go now, and what became of the others."""
     expired = close_expired(claim)
     alive = [message for message in claim.messages if message.id not in expired]

@@ -16,7 +16,7 @@ import socket
 import threading
 import time
 from collections.abc import Sequence
-from functools import partial
+from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 from uuid import UUID, uuid4
 
@@ -49,13 +49,17 @@ MOST = 20
 
 
 class Courier:
-    """A background thread that sends, one per process."""
+    """A background thread that sends, one per process.
 
-    def __init__(self) -> None:
+    Args:
+        transport: where to send; by default the one that ``settings.OUTBOX`` names.
+    """
+
+    def __init__(self, transport: Transport | None = None) -> None:
         self.name = f"direct@{socket.gethostname()}:{os.getpid()}"[:200]
         self.claim = Claim(uuid4(), [])
         self.breaker = Breaker(conf().BREAKER_CAP)
-        self._transport: Transport = import_string(conf().TRANSPORT)()
+        self._transport: Transport = transport or import_string(conf().TRANSPORT)()
         self._gate = Gate()
         self._handed: SimpleQueue[list[Claimed] | None] = SimpleQueue()
         self._sent: list[UUID] = []
@@ -107,9 +111,12 @@ class Courier:
         return messages, False
 
     def _deliver(self, messages: Sequence[Claimed]) -> None:
+        from outbox.relay.batch import admit  # which publishes, and so leads back here
+
         self._busy_since = time.monotonic()
         try:
-            admitted = self._gate.admit(messages).admitted
+            look_after_connections()
+            admitted, _ = admit(Claim(self.claim.lock_id, list(messages)), self._gate)
             errors = self._transport.send(admitted) if admitted else {}
         except BrokerUnavailable as error:
             self.breaker.failed()
@@ -119,16 +126,15 @@ class Courier:
         finally:
             self._busy_since = 0.0
         self.breaker.succeeded()
-        sent = {message.id for message in admitted} - errors.keys()
-        self._give_back([message.id for message in messages if message.id not in sent])
+        self._give_back(list(errors))
+        sent = [message.id for message in admitted if message.id not in errors]
         if not self._sent:
             self._settle_at = time.monotonic() + SETTLE_AFTER
         self._sent += sent
 
     def _give_back(self, ids: Sequence[UUID]) -> None:
-        """To the relays, who know what to do with a pause, a rate limit, or a message that cannot be sent."""
+        """To the relays, who know what to do with a message that cannot be sent."""
         if ids:
-            look_after_connections()
             claims.release(self.claim, ids)
             wake()
 
@@ -154,8 +160,23 @@ def courier_for(messages: Sequence[NewMessage]) -> Courier | None:
 
 
 def send_on_commit(courier: Courier, messages: Sequence[NewMessage]) -> None:
-    """Hand messages over once this transaction has committed (at once when none is open)."""
-    transaction.on_commit(partial(courier.hand_over, messages), using=conf().DATABASE, robust=True)
+    """Hand messages over once this transaction has committed (at once when none is open), all of it together."""
+    hooks = connection().run_on_commit
+    last = hooks[-1][1] if hooks and hooks[-1][0] == set(connection().savepoint_ids) else None
+    if isinstance(last, _HandingOver) and last.courier is courier:
+        last.messages += messages
+    else:
+        handing_over = _HandingOver(courier, list(messages))
+        transaction.on_commit(handing_over, using=conf().DATABASE, robust=True)
+
+
+@dataclass
+class _HandingOver:
+    courier: Courier
+    messages: list[NewMessage]
+
+    def __call__(self) -> None:
+        self.courier.hand_over(self.messages)
 
 
 def _claimed(message: NewMessage) -> Claimed:

@@ -20,33 +20,22 @@ class Slider(forms.NumberInput):
     input_type = "range"
 
 
+def _share(label: Any, help_text: Any) -> forms.IntegerField:
+    """A slider for so many percent."""
+    return forms.IntegerField(label=label, help_text=help_text, min_value=0, max_value=100, widget=Slider)
+
+
 class FaultsForm(forms.Form):
     """How a service misbehaves. Shares are in percent here, and from 0 to 1 in the sandbox."""
 
     down = forms.BooleanField(
         label=_("Down"), required=False, help_text=_("Refuses every request, before it acts.")
     )
-    error_rate = forms.IntegerField(
-        label=_("Errors"),
-        min_value=0,
-        max_value=100,
-        widget=Slider,
-        help_text=_("Percent of requests that fail before the service acts."),
+    error_rate = _share(_("Errors"), _("Percent of requests that fail before the service acts."))
+    lost_response_rate = _share(
+        _("Lost answers"), _("Percent of requests whose answer is lost after the service acted.")
     )
-    lost_response_rate = forms.IntegerField(
-        label=_("Lost answers"),
-        min_value=0,
-        max_value=100,
-        widget=Slider,
-        help_text=_("Percent of requests whose answer is lost after the service acted."),
-    )
-    decline_rate = forms.IntegerField(
-        label=_("Declines"),
-        min_value=0,
-        max_value=100,
-        widget=Slider,
-        help_text=_("Percent of charges (or shipments) that are refused for good."),
-    )
+    decline_rate = _share(_("Declines"), _("Percent of charges (or shipments) that are refused for good."))
     latency_ms = forms.IntegerField(
         label=_("Latency"),
         min_value=0,

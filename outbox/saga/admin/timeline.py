@@ -141,7 +141,13 @@ def _phases(saga: Saga, lines: Iterable[SagaTransition], start: datetime, end: d
     kinds = ["work", *(KINDS[line.what] for line in turns)]
     for kind, line, (begin, until) in zip(kinds, [None, *turns], pairwise(edges), strict=True):
         is_open = saga.ended_at is None and until == end
-        yield Bar("good" if kind == "work" and saga.ended_at else kind, begin, until, line, is_open)
+        yield Bar(
+            "good" if kind == "work" and saga.status == Saga.Status.COMPLETED else kind,
+            begin,
+            until,
+            line,
+            is_open,
+        )
 
 
 def _lane(step: SagaStep, lines: Sequence[SagaTransition], start: datetime, end: datetime) -> Lane:

@@ -46,12 +46,19 @@ from outbox.store.records import (
 )
 
 TRIES = 3
+FEW = 100
+"""Rows up to which planning a statement is a good part of its cost."""
 HEADER = 3
 """Columns of a claim's first row, which tells of the claim itself."""
 
 
 class PostgreSQL(Store):
     """The statements are in the modules beside this one."""
+
+    def __init__(self) -> None:
+        self._claimed = (
+            0  # by the last claim; whose it was does not matter: it only tells whether much is to be done
+        )
 
     def claim(self, limit: int, by: str, lease: float, floors: Floors) -> Claim:
         lock_id = uuid4()
@@ -60,7 +67,7 @@ class PostgreSQL(Store):
         params = [times, ids, limit, limit, lock_id, by, lease, _is_alone()]
         for _ in range(TRIES):
             try:
-                (found, parked, last, *_), *rows = fetch(CLAIM, params, prepared=True)
+                (found, parked, last, *_), *rows = fetch(CLAIM, params, prepared=self._claimed <= FEW)
             except (
                 IntegrityError
             ):  # two relays saw two heads of one key: whoever looks again sees which was taken
@@ -68,6 +75,7 @@ class PostgreSQL(Store):
             break
         else:
             return Claim(lock_id, [], more=True)
+        self._claimed = len(rows)
         messages = [Claimed(*row[HEADER:]) for row in rows]
         more = found >= limit and bool(messages or parked)
         return Claim(lock_id, messages, more, json.loads(last) if last else {})
@@ -76,7 +84,8 @@ class PostgreSQL(Store):
         return execute(RENEW, [lease, list(ids), lock_id])
 
     def settle_sent(self, ids: Sequence[UUID], lock_id: UUID, resend_after: float, cap: float) -> int:
-        return execute(SETTLE_SENT, [resend_after, cap, list(ids), lock_id, _is_alone()], prepared=True)
+        params = [resend_after, cap, list(ids), lock_id, _is_alone()]
+        return execute(SETTLE_SENT, params, prepared=len(ids) <= FEW)
 
     def settle_failed(self, failures: Sequence[Failure], lock_id: UUID, worker: str) -> int:
         ids, errors, delays, stages = (list(column) for column in zip(*failures, strict=True))

@@ -13,7 +13,7 @@ from django.utils import timezone
 from orders.models import Order
 from orders.services.status import change_status
 from outbox.models import Attempt, Message
-from outbox.saga import engine
+from outbox.saga import engine, operations
 from outbox.saga.models import Saga, SagaStep
 from outbox.saga.turn import turn
 from tests.harness.shop import order, product
@@ -76,6 +76,13 @@ def parked_saga() -> Saga:
         assert t is not None
         engine.park(t, "The message of inventory failed.")
     made.refresh_from_db()
+    return made
+
+
+def paused_saga() -> Saga:
+    """A saga that a person holds."""
+    made = saga()
+    operations.pause(made.id, actor="olga", reason="Wait.")
     return made
 
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 from django.contrib.admin.models import LogEntry
+from django.utils import timezone
 
 from outbox.models import Pause, RateLimit
 from tests.integration.admin.making import message, said
@@ -42,6 +45,19 @@ def test_the_page_says_what_the_relays_are_still_to_let_go(as_, operator, monkey
     for _ in range(3):
         message(waits_for=made.pk)
     response = browser.post(f"{PAUSES}{made.pk}/operate/resume/", follow=True)
+    assert "2 more messages are let go by the relays within about a minute." in said(response)
+
+
+def test_a_limits_page_says_so_too(as_, operator, monkeypatch):
+    """Where its line was so long that not all of it was let go at once."""
+    monkeypatch.setattr("outbox.controls.AT_ONCE", 1)
+    monkeypatch.setattr("outbox.controls.BATCH", 1)
+    browser = as_(operator)
+    browser.post(f"{LIMITS}add/", LIMIT)
+    slot = timezone.now() + timedelta(hours=1)
+    for _ in range(3):
+        message(next_attempt_at=slot, put_off_until=slot)
+    response = browser.post(f"{LIMITS}{LIMIT['type']}/operate/lift/", follow=True)
     assert "2 more messages are let go by the relays within about a minute." in said(response)
 
 

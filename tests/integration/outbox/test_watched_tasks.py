@@ -34,14 +34,14 @@ def relay(transactional_db: None, broker: Redis) -> Iterator[Relay]:
 def call_and_publish() -> None:
     """A task with the name among its positional arguments, one with it by name, an event; each has the letter's id."""
     with transaction.atomic():
-        watched.write.delay("letter-1", NAME, text=f"Answer to {ADDRESS}")
-        watched.write.delay("letter-2", recipient=NAME)
+        watched.write.apply_async(("letter-1", NAME), {"text": f"Answer to {ADDRESS}"}, queue="watched")
+        watched.write.apply_async((), {"letter": "letter-2", "recipient": NAME}, queue="watched")
         publish(watched.Moved("letter-3", PLACE))
 
 
 def queued(broker: Redis) -> list[tuple[dict[str, Any], str]]:
-    """Headers and body of each message in the queue."""
-    found = [json.loads(raw) for raw in broker.lrange("watched", 0, -1)]
+    """Headers and body of each message in the queue, which is a list for each priority."""
+    found = [json.loads(raw) for key in broker.keys("watched*") for raw in broker.lrange(key, 0, -1)]
     return [(one["headers"], base64.b64decode(one["body"]).decode()) for one in found]
 
 
@@ -63,7 +63,7 @@ def test_the_broker_gets_representations_without_personal_data(relay: Relay, bro
 
 def test_a_representation_of_the_callers_own_stays(relay: Relay, broker: Redis) -> None:
     """Who calls with ``argsrepr`` has said what is to be shown."""
-    watched.write.apply_async(("letter-1", NAME), argsrepr="(a letter)")
+    watched.write.apply_async(("letter-1", NAME), queue="watched", argsrepr="(a letter)")
     relay.turn()
 
     ((headers, _body),) = queued(broker)

@@ -21,13 +21,13 @@ def note_it(event: Moved) -> None:
     """Wants to know where to."""
 
 
-@shared_task(name="watched.write", home_queue="watched")
+@shared_task(name="watched.write")
 def write(letter: str, recipient: Personal[str], text: str = "") -> str:
     """A task of which one parameter is a person's name, and another one may hold anything."""
     return f"{letter} to {recipient}: {text}"
 
 
-@shared_task(name="watched.count", home_queue="watched")
+@shared_task(name="watched.count")
 def count(number: int) -> int:
     """Nothing of it is anybody's."""
     return number

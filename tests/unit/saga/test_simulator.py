@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
-from outbox.saga import engine, operations
+from outbox.saga import engine
 from outbox.saga.execution import Attempt
 from outbox.saga.models import SagaStep
+from outbox.saga.operations import going_on
 from tests.chaos.simulator.__main__ import main
 from tests.chaos.simulator.running import run
 from tests.chaos.simulator.schedule import Schedule
@@ -65,7 +66,7 @@ def opens_too_soon(t: Any, row: SagaStep, result: Any) -> None:
         (Attempt, "_still_mine", without_the_fence),
         (engine, "_give_up", forgets_doubt),
         (engine, "succeed", opens_too_soon),
-        (operations, "_go_on", lambda t, rows: t.update(status="running", attention="")),
+        (going_on, "go_on", lambda t, rows: t.update(status="running", attention="")),
     ],
 )
 def test_an_engine_that_is_broken_on_purpose_is_found(
