@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from celery.app.task import get_actual_ignore_result
@@ -15,23 +14,25 @@ from celery.exceptions import Ignore, Reject, Retry
 from celery.utils.log import get_task_logger
 
 from outbox import consumption
-from outbox.backoff import default_policy, next_delay
 from outbox.capture import row_id
-from outbox.database import DATABASE_AWAY, atomic, connection
-from outbox.exceptions import PermanentError, UnknownType
+from outbox.database import DATABASE_AWAY, atomic
+from outbox.failing import (
+    after_failure,
+    fail_manually,
+    insist,
+    is_open,
+    not_ours,
+    not_written,
+    reschedule,
+    reschedule_of,
+)
 from outbox.following import send_what_follows
-from outbox.models import Attempt
-from outbox.outcomes import FOLLOWING, Done, leave_out, record_failure, record_success
-from outbox.patience import next_looks
-from outbox.rows import NewMessage
-from outbox.wording import describe
+from outbox.outcomes import FOLLOWING, Done, leave_out, record_success
 
 if TYPE_CHECKING:
     from outbox.celery import DurableTask
 
 logger = get_task_logger(__name__)
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -78,30 +79,30 @@ def run_transactionally(task: DurableTask, delivery: Delivery, args: Any, kwargs
     except Ignore:
         raise
     except Exception as error:
-        raise _after_failure(task, delivery, error, lock_id=None) from error
+        raise after_failure(task, delivery, error, lock_id=None) from error
     return _tell(task, result, wish, done)
 
 
 def run_leased(task: DurableTask, delivery: Delivery, args: Any, kwargs: Any) -> Any:
     """Hold a lease while it runs, mark at the end. A crash means again."""
-    lock_id = _insist(
+    lock_id = insist(
         delivery,
         lambda: consumption.take_lease(
             delivery.message_id, delivery.attempt, task.lease_seconds, worker=delivery.worker
         ),
     )
     if lock_id is None:
-        raise _not_ours(task, delivery)
+        raise not_ours(task, delivery)
     try:
         result, wish = _run(task, args, kwargs)
     except Exception as error:
-        raise _after_failure(task, delivery, error, lock_id=lock_id) from error
+        raise after_failure(task, delivery, error, lock_id=lock_id) from error
     try:
-        done = _insist(delivery, lambda: _finish(task, delivery, lock_id, result, ignored=wish is not None))
+        done = insist(delivery, lambda: _finish(task, delivery, lock_id, result, ignored=wish is not None))
     except Ignore:
         raise
     except Exception as error:  # such as a result that nothing can encode
-        raise _after_failure(task, delivery, error, lock_id=lock_id) from error
+        raise after_failure(task, delivery, error, lock_id=lock_id) from error
     return _tell(task, result, wish, done)
 
 
@@ -112,11 +113,11 @@ def run_manually(task: DurableTask, delivery: Delivery, args: Any, kwargs: Any) 
     except (Ignore, Reject, Retry):
         raise
     except DATABASE_AWAY as error:
-        if _insist(delivery, lambda: _is_open(delivery)):
-            raise _not_written(delivery) from error
+        if insist(delivery, lambda: is_open(delivery)):
+            raise not_written(delivery) from error
         raise
     except Exception as error:
-        _insist(delivery, partial(_fail_manually, task, delivery, error, args, kwargs))
+        insist(delivery, partial(fail_manually, task, delivery, error, args, kwargs))
         raise
 
 
@@ -127,31 +128,9 @@ MODES: dict[str, Callable[[DurableTask, Delivery, Any, Any], Any]] = {
 }
 
 
-def _fail_manually(task: DurableTask, delivery: Delivery, error: Exception, args: Any, kwargs: Any) -> None:
-    """Changes nothing when the task has consumed its message (then the error was its own outcome), nor when the message
-    is addressed to another one."""
-    if not _is_open(delivery):
-        return
-    delay, flaw = None, ""
-    if _takes(task, args, kwargs):
-        delay, flaw = _delay(task, delivery, error, in_transaction=False)
-    text = describe(error) + flaw
-    stage = _stage(error)
-    consumption.fail(delivery.message_id, delivery.attempt, text, delay, worker=delivery.worker, stage=stage)
-
-
-def _takes(task: DurableTask, args: Any, kwargs: Any) -> bool:
-    """Whether the task's function takes these arguments: if not, another attempt cannot help."""
-    try:
-        inspect.signature(task.run).bind(*args, **kwargs)
-    except TypeError:
-        return False
-    return True
-
-
 def _consume(task: DurableTask, delivery: Delivery) -> None:
     if not consumption.consume(delivery.message_id, delivery.attempt):
-        raise _not_ours(task, delivery)
+        raise not_ours(task, delivery)
 
 
 def _run(task: DurableTask, args: Any, kwargs: Any) -> tuple[Any, Ignore | None]:
@@ -166,14 +145,14 @@ def _finish(task: DurableTask, delivery: Delivery, lock_id: UUID, result: Any, *
     """The end of leased work: its mark, together with the messages of what follows."""
     with nullcontext() if _leaves_nothing(task, ignored=ignored) else atomic():
         _write_replacement(task)
-        if _reschedule_of(task) is None and not consumption.finish_lease(delivery.message_id, lock_id):
+        if reschedule_of(task) is None and not consumption.finish_lease(delivery.message_id, lock_id):
             logger.warning(
                 "%s[%s] took longer than its lease of %s s, and another run has it now: this outcome is refused",
                 task.name,
                 delivery.message_id,
                 task.lease_seconds,
             )
-            raise _not_ours(task, delivery)
+            raise not_ours(task, delivery)
         return _write_what_follows(task, delivery, result, lock_id=lock_id, ignored=ignored)
 
 
@@ -185,7 +164,7 @@ def _leaves_nothing(task: DurableTask, *, ignored: bool) -> bool:
         request.chain,
         request.chord,
         _replacement_of(task),
-        _reschedule_of(task),
+        reschedule_of(task),
     )
     return not any(what_follows) and (ignored or get_actual_ignore_result(task, request))
 
@@ -202,8 +181,8 @@ def _write_what_follows(
     """What a run that did not fail leaves behind: its next attempt where it asked for one (``retry(throw=False)``,
     ``replace()``), else its result, links and chain; nothing after ``Ignore``."""
     task.request.outbox_ending = True
-    if asked := _reschedule_of(task):
-        _reschedule(delivery, "Asked to run again.", asked, lock_id)
+    if asked := reschedule_of(task):
+        reschedule(delivery, "Asked to run again.", asked, lock_id)
     elif not ignored:
         send_what_follows(task, result)
         return record_success(task, result)
@@ -218,126 +197,5 @@ def _tell(task: DurableTask, result: Any, wish: Ignore | None, done: Done) -> An
     return result
 
 
-def _not_ours(task: DurableTask, delivery: Delivery) -> Exception:
-    logger.info(
-        "%s[%s]: attempt %s is not current: nothing done", task.name, delivery.message_id, delivery.attempt
-    )
-    told: Exception = Ignore(
-        f"Attempt {delivery.attempt} of {delivery.message_id} is consumed, outdated or unknown."
-    )
-    return told
-
-
-def _after_failure(
-    task: DurableTask, delivery: Delivery, error: Exception, *, lock_id: UUID | None
-) -> Exception:
-    """Write the outcome of a failed run; returns what Celery is to be told: RETRY or the failure itself."""
-    if asked := _reschedule_of(task):
-        cause = getattr(error, "exc", None) if isinstance(error, Retry) else error
-        text = describe(cause) if cause else "Asked to run again."
-        _insist(delivery, lambda: _reschedule(delivery, text, asked, lock_id))
-        return error
-    delay, flaw = _delay(task, delivery, error, in_transaction=lock_id is None)
-    done = _insist(delivery, lambda: _fail(task, delivery, error, flaw, delay, lock_id))
-    if done is None:
-        return _not_ours(task, delivery)
-    leave_out(task.request, done)
-    return error if delay is None else Retry(exc=error, when=delay)
-
-
-def _fail(
-    task: DurableTask,
-    delivery: Delivery,
-    error: Exception,
-    flaw: str,
-    delay: float | None,
-    lock_id: UUID | None,
-) -> Done | None:
-    """Write that it failed and, when that is final, what Celery makes of it. ``None``: this run is outdated."""
-    with atomic():
-        text = describe(error) + flaw
-        is_current = consumption.fail(
-            delivery.message_id,
-            delivery.attempt,
-            text,
-            delay,
-            worker=delivery.worker,
-            lock_id=lock_id,
-            stage=_stage(error),
-        )
-        if not is_current:
-            return None
-        task.request.outbox_ending = True
-        final = delay is None and not isinstance(error, Reject | Retry)
-        return record_failure(task, delivery.message_id, error) if final else ()
-
-
-def _delay(
-    task: DurableTask, delivery: Delivery, error: Exception, *, in_transaction: bool
-) -> tuple[float | None, str]:
-    """Seconds to the next attempt, or ``None`` when this was the last; and what is wrong with the policy."""
-    if isinstance(error, UnknownType):
-        return _insist(delivery, lambda: next_looks([delivery.message_id]))[delivery.message_id], ""
-    policy = task.policy()
-    if in_transaction and isinstance(error, DATABASE_AWAY):
-        policy = default_policy()  # all was rolled back: no outcome of the task's, but the database's
-    if isinstance(error, Reject) and error.requeue:
-        return default_policy().delay(delivery.tries), ""
-    return (None, "") if isinstance(error, PermanentError) else next_delay(policy, delivery.tries)
-
-
-def _stage(error: Exception) -> str:
-    return Attempt.Stage.UNKNOWN if isinstance(error, UnknownType) else Attempt.Stage.CONSUME
-
-
-def _reschedule(delivery: Delivery, cause: str, asked: NewMessage, lock_id: UUID | None) -> bool:
-    return consumption.reschedule(
-        delivery.message_id,
-        delivery.attempt,
-        cause,
-        asked,
-        worker=delivery.worker,
-        lock_id=lock_id,
-    )
-
-
 def _replacement_of(task: DurableTask) -> Any | None:
     return getattr(task.request, "outbox_replacement", None)
-
-
-def _reschedule_of(task: DurableTask) -> NewMessage | None:
-    found: NewMessage | None = getattr(task.request, "outbox_reschedule", None)
-    return found
-
-
-def _insist(delivery: Delivery, write: Callable[[], T]) -> T:
-    """Write an outcome; once more on a fresh connection, when the one that waited during the work has died.
-
-    Doing it twice is harmless: each of these writes carries its fence.
-
-    Raises:
-        Ignore: not written. The message will come back, so this run is no outcome that Celery should tell anybody of.
-    """
-    try:
-        return write()
-    except DATABASE_AWAY:
-        if connection().in_atomic_block:
-            raise
-        connection().close()
-    try:
-        return write()
-    except DATABASE_AWAY as error:
-        raise _not_written(delivery) from error
-
-
-def _not_written(delivery: Delivery) -> Exception:
-    """To be called where the error is at hand: it is logged."""
-    told = f"Attempt {delivery.attempt} of {delivery.message_id} has no outcome, and will be followed by another."
-    logger.exception(told)
-    outcome: Exception = Ignore(told)
-    return outcome
-
-
-def _is_open(delivery: Delivery) -> bool:
-    """Whether the message is addressed to the task at work, and this attempt has no outcome yet."""
-    return consumption.current(delivery.message_id, delivery.attempt) is not None

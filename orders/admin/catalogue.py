@@ -89,7 +89,10 @@ class ProductAdmin(ConsoleAdmin):
     list_select_related = ("stock",)
     search_fields = ("name", "sku")
     search_help_text = gettext_lazy("Name or SKU")
-    fields = ("name", "sku", "description", "price", "currency", "is_active")
+    fields = (
+        *("name", "name_ja", "sku", "description", "description_ja"),
+        *("price", "currency", "is_active"),
+    )
     inlines = (StockInline,)
     warn_unsaved_form = True
 

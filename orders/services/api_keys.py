@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import secrets
 
-from django.contrib.auth.models import AbstractBaseUser
+from django.contrib.auth.models import AbstractBaseUser, User
 
 from orders.exceptions import OrdersError
 from orders.models import ApiKey
@@ -61,8 +61,10 @@ def ensure(customer: AbstractBaseUser, name: str, secret: str) -> bool:
 
 def customer_of(secret: str) -> AbstractBaseUser | None:
     """Whose key this is; ``None`` when it is unknown, revoked, or its customer is not active any more."""
-    key = ApiKey.objects.select_related("customer").filter(key_hash=_hash(secret), revoked_at=None).first()
-    return key.customer if key is not None and key.customer.is_active else None
+    try:
+        return User.objects.get(is_active=True, api_keys__key_hash=_hash(secret), api_keys__revoked_at=None)
+    except User.DoesNotExist:
+        return None
 
 
 def _keep(customer: AbstractBaseUser, name: str, secret: str) -> None:

@@ -2,7 +2,9 @@
 
 The record of an answer is written in the transaction of its effect, so neither exists without the other.
 Two requests with one key at the same time are kept apart by an advisory lock, which ends with that
-transaction, whatever happens.
+transaction, whatever happens. The lock and the look for a kept answer are one statement, which sees the database as it
+was before it had the lock; where the first request ended just then, the unique key of the records refuses the second
+one's, and it starts again.
 """
 
 from __future__ import annotations
@@ -17,7 +19,16 @@ from django.contrib.auth.models import AbstractBaseUser
 from django.db import connection, transaction
 
 from orders.exceptions import OrdersError
-from orders.models import IdempotencyRecord
+
+LOOK = """
+SELECT pg_try_advisory_xact_lock(%s), kept.fingerprint, kept.status_code, kept.body::text, kept.location
+FROM (VALUES (1)) one LEFT JOIN orders_idempotencyrecord kept ON kept.customer_id = %s AND kept.key = %s
+"""
+
+KEEP = """
+INSERT INTO orders_idempotencyrecord (customer_id, key, fingerprint, status_code, body, location)
+VALUES (%s, %s, %s, %s, %s, %s) ON CONFLICT (customer_id, key) DO NOTHING
+"""
 
 
 class KeyReused(OrdersError):
@@ -67,37 +78,40 @@ def answer_once(
         StillRunning: the first request with this key is at work right now (never with ``wait``).
         Exception: whatever ``act`` raises; then nothing is kept, and the key is free again.
     """
-    with transaction.atomic():
-        if not _lock(customer, key, wait=wait):
-            raise StillRunning(
-                "The first request with this key is still being worked on. Try again in a moment."
-            )
-        fingerprint = _fingerprint(payload)
-        kept = IdempotencyRecord.objects.filter(customer_id=customer.pk, key=key).first()
-        if kept is not None:
-            return _replay(kept, fingerprint)
-        answer = act()
-        IdempotencyRecord.objects.create(
-            customer_id=customer.pk,
-            key=key,
-            fingerprint=fingerprint,
-            status_code=answer.status_code,
-            body=answer.body,
-            location=answer.location,
-        )
-    return answer
+    fingerprint = _fingerprint(payload)
+    while True:
+        with transaction.atomic():
+            locked, kept = _look(customer, key, wait=wait)
+            if not locked:
+                raise StillRunning(
+                    "The first request with this key is still being worked on. Try again in a moment."
+                )
+            if kept is not None:
+                return _replay(kept, fingerprint)
+            answer = act()
+            if _keep(customer, key, fingerprint, answer):
+                return answer
+            transaction.set_rollback(True)  # another one was answered just before: what we did is undone
 
 
-def _lock(customer: AbstractBaseUser, key: str, *, wait: bool) -> bool:
-    """Hold the key until the transaction ends; ``False`` when another transaction has it."""
+def _look(customer: AbstractBaseUser, key: str, *, wait: bool) -> tuple[bool, tuple[Any, ...] | None]:
+    """Hold the key until the transaction ends; whether that worked, and the answer that is kept, if any."""
     digest = hashlib.sha256(f"idempotency:{customer.pk}:{key}".encode()).digest()
     number = int.from_bytes(digest[:8], signed=True)
     with connection.cursor() as cursor:
         if wait:
             cursor.execute("SELECT pg_advisory_xact_lock(%s)", [number])
-            return True
-        cursor.execute("SELECT pg_try_advisory_xact_lock(%s)", [number])
-        return bool(cursor.fetchone()[0])
+        cursor.execute(LOOK, [number, customer.pk, key])
+        locked, *kept = cursor.fetchone()
+    return locked, tuple(kept) if kept[0] is not None else None
+
+
+def _keep(customer: AbstractBaseUser, key: str, fingerprint: str, answer: Answer) -> bool:
+    """Write the answer down; ``False`` when there is one for the key."""
+    body = json.dumps(answer.body)
+    with connection.cursor() as cursor:
+        cursor.execute(KEEP, [customer.pk, key, fingerprint, answer.status_code, body, answer.location])
+        return cursor.rowcount == 1
 
 
 def _fingerprint(payload: Mapping[str, Any]) -> str:
@@ -105,7 +119,8 @@ def _fingerprint(payload: Mapping[str, Any]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _replay(kept: IdempotencyRecord, fingerprint: str) -> Answer:
-    if kept.fingerprint != fingerprint:
+def _replay(kept: tuple[Any, ...], fingerprint: str) -> Answer:
+    of, status_code, body, location = kept
+    if of != fingerprint:
         raise KeyReused("This key was used for another request before. Use a new key for a new request.")
-    return Answer(kept.status_code, kept.body, kept.location, replayed=True)
+    return Answer(status_code, json.loads(body), location, replayed=True)

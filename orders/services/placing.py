@@ -51,12 +51,12 @@ def place_order(customer: User, quantities: Mapping[str, int], delivery: Deliver
     Not guaranteed: that there is stock. That is the first step's decision, and the order's page tells it.
     """
     check_fields(delivery, card)
-    with transaction.atomic():
-        products = _products(quantities)
-        order = Order(customer=customer, card=card, **vars(delivery))
-        order.language = get_language() or settings.LANGUAGE_CODE
-        order.currency = next(iter(products.values())).currency
-        order.total = sum((products[sku].price * count for sku, count in quantities.items()), Decimal(0))
+    products = _products(quantities)
+    order = Order(customer=customer, card=card, **vars(delivery))
+    order.language = get_language() or settings.LANGUAGE_CODE
+    order.currency = next(iter(products.values())).currency
+    order.total = sum((products[sku].price * count for sku, count in quantities.items()), Decimal(0))
+    with transaction.atomic(savepoint=False):  # what fails here spoils the caller's transaction, too
         order.save(force_insert=True)
         OrderLine.objects.bulk_create(
             OrderLine(order=order, product=products[sku], quantity=count, unit_price=products[sku].price)
@@ -99,7 +99,8 @@ def _products(quantities: Mapping[str, int]) -> dict[str, Product]:
     """The products ordered, by SKU."""
     if not quantities:
         raise InvalidOrder({"lines": _("Please choose at least one product.")})
-    products = {p.sku: p for p in Product.objects.filter(sku__in=list(quantities), is_active=True)}
+    found = Product.objects.filter(sku__in=list(quantities), is_active=True).order_by()
+    products = {product.sku: product for product in found}
     for sku, count in quantities.items():
         if sku not in products:
             raise InvalidOrder({"lines": _("There is no product '%(sku)s' for sale.") % {"sku": sku}})

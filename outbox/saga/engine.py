@@ -84,12 +84,6 @@ def release(t: Turn) -> None:
         t.note("released", row)
 
 
-def postpone(t: Turn, row: SagaStep, delay: float, why: str) -> None:
-    """Scheduled, and not to be begun yet: its command comes again in ``delay`` seconds. No try is spent."""
-    t.rearm(row, delay)
-    t.note("postponed", row, why)
-
-
 def succeed(t: Turn, row: SagaStep, result: Any) -> None:
     """Running → Succeeded, and on to whatever follows.
 

@@ -74,8 +74,8 @@ class Turn:
             step, "action", status=SagaStep.Status.WAITING, event=step.waits_for, locked_until=until
         )
 
-    def command(self, step: Step, direction: str) -> UUID:
-        """Write a step's command; returns the message's id, which is also its task's."""
+    def command(self, step: Step, direction: str, delay: float = 0) -> UUID:
+        """Write a step's command, due in ``delay`` seconds; returns the message's id, which is also its task's."""
         task = self.definition.task_name(step, direction)
         message = build(
             task,
@@ -84,6 +84,7 @@ class Turn:
             id=uuid7(),
             queue=step.queue,
             correlation_id=self.saga.key,
+            delay=delay,
         )
         self.messages.append(message)
         return message.id
@@ -141,7 +142,7 @@ class Turn:
         """Make a step's message due again; write a new one where it was discarded or deleted meanwhile."""
         if row.message_id is None or not self.store.rearm(row.message_id, delay, error, self.actor):
             step = self.definition.step(row.name)
-            self.change(row, message_id=self.command(step, row.direction))
+            self.change(row, message_id=self.command(step, row.direction, delay))
 
     def call_off(self, row: SagaStep, reason: str) -> None:
         """Close a step's message: copies of it that are on their way do nothing."""

@@ -12,6 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from project.stack.priority import give_way
 from project.stack.readiness import Condition, Finishes
 from project.stack.runs import Run, end_group
 
@@ -25,7 +26,7 @@ class Service:
     """A process to run: its command line, what it adds to the environment, and when it counts as ready.
 
     A service whose condition is `Finishes` runs once, before the next stage; others run until they are
-    stopped. Times are in seconds.
+    stopped. Times are in seconds. What works in the `background` gives way to whom people wait for.
     """
 
     name: str
@@ -34,6 +35,7 @@ class Service:
     env: Mapping[str, str] = field(default_factory=dict)
     start_timeout: float = 90.0
     stop_timeout: float = 10.0
+    background: bool = False
 
 
 class ServiceProcess:
@@ -99,6 +101,8 @@ class ServiceProcess:
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
+        if self.service.background:
+            give_way(self._process.pid)
         self._reader = threading.Thread(target=self._pump, args=(self._process,), daemon=True)
         self._reader.start()
 

@@ -73,18 +73,18 @@ def _web(port: int) -> Service:
 def _worker() -> Service:
     """The worker of the saga's steps and of everything else that is not delivery."""
     argv = _celery("worker", "-Q", "inventory,payment,shipping,default", "-n", "steps@%h", "-c", "2", *ALONE)
-    return Service("worker", argv, Prints("ready."), WARNED, stop_timeout=20.0)
+    return Service("worker", argv, Prints("ready."), WARNED, stop_timeout=20.0, background=True)
 
 
 def _dispatch() -> Service:
     """A worker of its own for delivery: neither a backlog nor a slow step can starve it."""
     argv = _celery("worker", "-Q", "outbox", "-n", "dispatch@%h", "-c", "1", *ALONE)
-    return Service("dispatch", argv, Prints("ready."), WARNED, stop_timeout=20.0)
+    return Service("dispatch", argv, Prints("ready."), WARNED, stop_timeout=20.0, background=True)
 
 
 def _beat(state: StateDir) -> Service:
     argv = _celery("beat", "--schedule", str(state.file("beat-schedule")), "--pidfile=", "--loglevel=INFO")
-    return Service("beat", argv, Prints("beat: Starting"))
+    return Service("beat", argv, Prints("beat: Starting"), background=True)
 
 
 def _flower(state: StateDir, port: int) -> Service:
@@ -93,7 +93,7 @@ def _flower(state: StateDir, port: int) -> Service:
         "flower", f"--address={LOOPBACK}", f"--port={port}",
         "--persistent=True", f"--db={state.file('flower')}", "--state_save_interval=10000",
     )  # fmt: skip
-    return Service("flower", argv, _healthy(port, "healthcheck"))
+    return Service("flower", argv, _healthy(port, "healthcheck"), background=True)
 
 
 def _healthy(port: int, path: str = "healthz") -> Answers:

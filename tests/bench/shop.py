@@ -7,6 +7,7 @@ import secrets
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from project.stack.priority import give_way
 from tests.bench.lab import STEPS, Lab
 from tests.harness.processes import Process, answers, free_port
 from tests.harness.waiting import wait_until
@@ -57,10 +58,14 @@ def granian(lab: Lab, name: str, interface: str, application: str, port: int, **
 
 
 def start_default(lab: Lab) -> list[Process]:
-    """What the stack runs: a worker for the steps, one for delivery, beat; woken by the dispatch task."""
+    """What the stack runs, with the priority that it has there: a worker for the steps, one for delivery, beat."""
     env = {"OUTBOX_WAKE_UP": "direct,task"}
     workers = [lab.worker(STEP_QUEUES, concurrency=2, **env), lab.worker("outbox", **env)]
-    return [*workers, lab.beat(**env).wait_for("beat: Starting")]
+    background = [*workers, lab.beat(**env).wait_for("beat: Starting")]
+    for process in background:
+        for part in (process.popen, *process.children()):
+            give_way(part.pid)
+    return background
 
 
 def start_with_relay(lab: Lab) -> list[Process]:

@@ -70,7 +70,7 @@ PRESETS = (
     Preset("down", _("Down"), {"down": True}),
     Preset("slow", _("Slow"), {"latency_ms": 2 * SECOND}),
     Preset("silent", _("Loses answers"), {"lost_response_rate": 0.5}),
-    Preset("declines", _("Declines every second"), {"decline_rate": 0.5}),
+    Preset("declines", _("Declines half the time"), {"decline_rate": 0.5}),
 )
 
 

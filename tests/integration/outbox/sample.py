@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from uuid import UUID
 
 from celery import shared_task
+from django.db import connection
 
 from outbox.api import RetryPolicy, event, subscribe
+
+logger = logging.getLogger(__name__)
 
 
 @event("sample.thing_happened")
@@ -80,3 +84,11 @@ def undurable() -> None:
 def total(numbers: list[int]) -> int:
     """The body of a chord."""
     return sum(numbers)
+
+
+@shared_task(name="sample.who_serves", ignore_result=True)
+def who_serves() -> None:
+    """Logs which of the server's processes serves this task."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_backend_pid()")
+        logger.warning("served by %s", *cursor.fetchone())

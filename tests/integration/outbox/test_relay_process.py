@@ -115,7 +115,7 @@ def test_a_stop_finishes_the_batch_in_hand_and_gives_the_rest_back(
     relay: Process, broker_proxy: Proxy, broker: Redis, publish: Callable[[int], object]
 ) -> None:
     """What is on its way to the broker is sent and settled; what is claimed beyond it is free for others."""
-    broker_proxy.delay = 0.3  # for each piece: time for the signal to come in the middle
+    broker_proxy.delay = 0.1  # for each piece: time for the signal to come in the middle
     broker.flushall()
     publish(5000)
     wait_until(lambda: arrived(broker), "the relay to send")
@@ -173,7 +173,7 @@ def test_a_database_server_that_crashes_is_waited_for(
     wait_until(lambda: states() == {Status.SENT: 3001}, "the relay to send what was committed", timeout=60)
     publish(1)
     wait_until(lambda: states() == {Status.SENT: 3002}, "the relay to send what was committed later")
-    assert "The database is away" in relay.output
+    assert "The database is away" in relay.output or "Not listening" in relay.output  # whichever it was at
 
 
 def test_health_is_that_of_what_it_needs(

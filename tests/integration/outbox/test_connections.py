@@ -1,0 +1,145 @@
+"""Connections and plans outlive a task; neither outlives its use."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from django.db import connection, connections
+from django.test.utils import CaptureQueriesContext
+
+from outbox import database
+from outbox.connections import look_after_connections
+from outbox.relay.engine import Relay
+from tests.harness.processes import Platform
+from tests.harness.waiting import wait_until
+from tests.integration.outbox import sample
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+STATEMENT = "SELECT %s::int + 1"
+STATEMENTS = "SELECT statement FROM pg_prepared_statements WHERE statement LIKE 'SELECT $1::int%%'"
+END = "SELECT pg_terminate_backend(%s)"
+
+
+@pytest.fixture
+def checked() -> Iterator[None]:
+    """This thread's connection is checked before it is used again, as in production."""
+    connection.ensure_connection()
+    before, connection.health_check_enabled = connection.health_check_enabled, True
+    yield
+    connection.health_check_enabled = before
+
+
+def backends(platform: Platform) -> list[int]:
+    """Which of the server's processes served the tasks so far, in their order."""
+    text = platform.processes[-1].output
+    return [int(line.partition("served by ")[2].split()[0]) for line in text.splitlines() if "served by " in line]
+
+
+def end(backend: int) -> None:
+    """Have the server end a connection, as a restart does."""
+    database.fetch(END, [backend])
+
+
+def ours() -> int:
+    """The server's process of this thread's connection."""
+    return int(database.fetch("SELECT pg_backend_pid()")[0][0])
+
+
+def test_a_worker_keeps_its_connection_and_replaces_a_dead_one(platform: Platform) -> None:
+    """One connection for task after task; when the server has ended it, the next task has a new one, and succeeds."""
+    argv = (
+        "celery",
+        "-A",
+        "project",
+        "worker",
+        "-Q",
+        "default",
+        "-I",
+        sample.__name__,
+        "-n",
+        "one@%h",
+        "-c",
+        "1",
+    )
+    platform.start("one", *argv, OUTBOX_WAKE_UP="").wait_for(" ready.")
+    relay = Relay()
+
+    def run(count: int) -> list[int]:
+        before = len(backends(platform))
+        for _ in range(count):
+            sample.who_serves.apply_async(queue="default")
+        relay.turn()
+        wait_until(lambda: len(backends(platform)) == before + count, "the tasks to run")
+        return backends(platform)[before:]
+
+    first, *others = run(3)
+    assert set(others) == {first}
+    end(first)
+    again, *others = run(3)
+    assert again != first
+    assert set(others) == {again}
+    relay.close()
+
+
+@pytest.mark.usefixtures("checked")
+def test_a_connection_that_is_open_is_not_asked() -> None:
+    """A look at its socket says as much as a statement."""
+    backend = ours()
+    look_after_connections()
+    with CaptureQueriesContext(connection) as queries:
+        assert ours() == backend
+    assert len(queries) == 1
+    assert connection.health_check_done
+
+
+@pytest.mark.usefixtures("checked")
+def test_a_connection_that_was_ended_is_replaced() -> None:
+    """Nobody's statement fails for it."""
+    backend = ours()
+    other = connections.create_connection("default")
+    with other.cursor() as cursor:
+        cursor.execute(END, [backend])
+    other.close()
+
+    def is_replaced() -> bool:
+        look_after_connections()
+        return ours() != backend
+
+    wait_until(is_replaced, "the end of the connection to be noticed")
+
+
+def test_a_plan_is_kept_for_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Prepared after a few runs; a quarter of a minute later it is another statement, with a plan of its own."""
+    connection.close()
+    now = 1000.0
+    monkeypatch.setattr(database.time, "monotonic", lambda: now)
+    for number in range(10):
+        assert database.fetch(STATEMENT, [number], prepared=True) == [(number + 1,)]
+    assert len(database.fetch(STATEMENTS)) == 1
+    now += database.PLAN_SECONDS
+    for number in range(10):
+        database.fetch(STATEMENT, [number], prepared=True)
+    assert len(database.fetch(STATEMENTS)) == 2
+
+
+def test_nothing_is_prepared_through_a_pooler(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It may give the next transaction another connection, which knows nothing of it."""
+    connection.close()
+    monkeypatch.setitem(connection.settings_dict, "DISABLE_SERVER_SIDE_CURSORS", True)
+    for number in range(10):
+        assert database.fetch(STATEMENT, [number], prepared=True) == [(number + 1,)]
+    assert database.fetch(STATEMENTS) == []
+
+
+def test_other_cursors_stay_as_they_are() -> None:
+    """What Django sends by itself is not prepared, however often."""
+    connection.close()
+    for number in range(10):
+        database.fetch(STATEMENT, [number], prepared=True)
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT %s::int + 2", [number])
+    assert database.fetch("SELECT count(*) FROM pg_prepared_statements WHERE statement LIKE '%%+ 2%%'") == [
+        (0,)
+    ]
