@@ -26,4 +26,4 @@ RUN SECRET_KEY="$(python -c 'import secrets; print(secrets.token_urlsafe(64))')"
     && python -m compileall -q project orders outbox deploy
 USER 10001:10001
 EXPOSE 8000
-CMD ["python", "-m", "granian", "--interface", "asginl", "--host", "0.0.0.0", "--port", "8000", "--workers-kill-timeout", "5", "project.asgi:application"]
+CMD ["python", "-m", "granian", "--interface", "asginl", "--host", "0.0.0.0", "--port", "8000", "--workers-kill-timeout", "5", "--workers", "2", "project.asgi:application"]

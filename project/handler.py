@@ -22,7 +22,8 @@ class ThreadedHandler(ASGIHandler):
 
     Django's own makes a thread and a database connection object for each request, and changes between that thread and
     the event loop four times in it: a third of the CPU that placing an order takes. And as it has no bound, a burst
-    takes connections that are not there. Here a burst waits for a thread, first come, first served.
+    takes connections that are not there. Here a burst waits for a thread, first come, first served. A few are best:
+    they share one interpreter, and the more of them want it, the more of its time goes into handing it over.
 
     Args:
         threads: how many requests are at work at the same time; those on the event loop do not count.

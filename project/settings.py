@@ -88,7 +88,7 @@ DATABASES["default"].update(
 )
 if POOL_SIZE:
     DATABASES["default"]["OPTIONS"]["pool"] = {"min_size": 1, "max_size": POOL_SIZE, "timeout": 5.0}
-WEB_THREADS = env.int("WEB_THREADS", default=8)  # requests at work at once in a web process; others wait
+WEB_THREADS = env.int("WEB_THREADS", default=4)  # requests at work at once in a web process; others wait
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # --- People ----------------------------------------------------------------------------------------------------

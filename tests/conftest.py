@@ -23,21 +23,17 @@ STACKS = (
     "tests/browser/",
     "tests/chaos/",
     "tests/integration/outbox/drop_in/",
+    "tests/integration/outbox/test_portability.py",
     "tests/integration/stack/",
 )
-"""Folders whose tests start processes of their own."""
+"""Where tests start processes of their own."""
 
 
-@pytest.hookimpl(tryfirst=True)  # before the plugin that reads the marks
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """When several run at once: all that start processes stay in one line, or they would starve each other.
-
-    The tests of any other file stay together, too: they share what they prepare.
-    """
+    """Mark what starts processes: ``script/test`` runs the rest side by side."""
     for item in items:
-        starts = item.nodeid.startswith(STACKS) or "platform" in getattr(item, "fixturenames", ())
-        group = "processes" if starts else item.nodeid.partition("::")[0]
-        item.add_marker(pytest.mark.xdist_group(group))
+        if item.nodeid.startswith(STACKS) or "platform" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.processes)
 
 
 @pytest.fixture(scope="session")

@@ -66,7 +66,14 @@ def _payments(order: Order) -> Section:
         )
         for payment in order.payments.order_by("pk")
     ]
-    headers = (_("Payment"), _("Amount"), _("State"), _("Charged"), _("Refunded"), _("Idempotency key"))
+    headers = (
+        pgettext("service", "Payment"),
+        _("Amount"),
+        _("State"),
+        _("Charged"),
+        _("Refunded"),
+        _("Idempotency key"),
+    )
     return Section(_("Payments"), table(headers, rows, empty=_("No money was taken.")))
 
 

@@ -76,7 +76,13 @@ def moment(at: datetime | None) -> SafeString:
     """A time to the second; the exact instant on hover."""
     if at is None:
         return SafeString(NOTHING)
-    return _time(at, date_format(timezone.localtime(at), "Y-m-d H:i:s"), "data-moment")
+    return _time(at, date_format(timezone.localtime(at), "Y-m-d H:i:s"), "moment")
+
+
+def clock(at: datetime, *, seconds: bool = True) -> SafeString:
+    """The time of day; the exact instant on hover."""
+    shape = "H:i:s" if seconds else "H:i"
+    return _time(at, date_format(timezone.localtime(at), shape), "second" if seconds else "minute")
 
 
 def distance(at: datetime | None) -> SafeString:
@@ -108,9 +114,13 @@ def table(headers: Sequence[str], rows: Sequence[Sequence[Any]], *, empty: str) 
     return SafeString(render_to_string("admin/console/table.html", context))
 
 
-def _time(at: datetime, text: str, mark: str = "") -> SafeString:
-    """A time; ``mark`` has the script show it in the reader's zone."""
+def _time(at: datetime, text: str, shape: str = "") -> SafeString:
+    """A time; a ``shape`` has the script show it so, in the reader's zone."""
     exact = timezone.localtime(at).isoformat(sep=" ", timespec="milliseconds")
     return format_html(
-        '<time class="console-time" datetime="{}" title="{}" {}>{}</time>', at.isoformat(), exact, mark, text
+        '<time class="console-time" datetime="{}" title="{}"{}>{}</time>',
+        at.isoformat(),
+        exact,
+        format_html(' data-moment="{}"', shape) if shape else "",
+        text,
     )

@@ -11,6 +11,9 @@ from project.stack.service import Service
 from project.stack.state import StateDir
 
 PYTHON = sys.executable
+WEB_PROCESSES = (
+    2  # each uses one core at most: one alone would take 75 orders a second, and stumble before that
+)
 LOOPBACK = "127.0.0.1"
 # The stack itself says, once and in one line, that root runs it; each worker would say it again in eight.
 WARNED = {"PYTHONWARNINGS": "ignore:You're running the worker with superuser privileges"}
@@ -66,7 +69,7 @@ def _sandbox(state: StateDir, port: int) -> Service:
 
 def _web(port: int) -> Service:
     """Django has no lifespan protocol: `asginl` is ASGI without it."""
-    argv = _granian("asginl", "project.asgi:application", port)
+    argv = _granian("asginl", "project.asgi:application", port, "--workers", str(WEB_PROCESSES))
     return Service("web", argv, _healthy(port), {"DATABASE_POOL_SIZE": "10"})
 
 
@@ -104,9 +107,9 @@ def _celery(*arguments: str) -> tuple[str, ...]:
     return (PYTHON, "-m", "celery", "--quiet", "--app=project", *arguments)  # quiet: no banner
 
 
-def _granian(interface: str, application: str, port: int) -> tuple[str, ...]:
+def _granian(interface: str, application: str, port: int, *options: str) -> tuple[str, ...]:
     """A web server that, when stopping, waits 5 s for open connections (streams of events stay open)."""
     return (
         PYTHON, "-m", "granian", "--interface", interface, "--host", LOOPBACK, "--port", str(port),
-        "--workers-kill-timeout", "5", application,
+        "--workers-kill-timeout", "5", *options, application,
     )  # fmt: skip

@@ -17,6 +17,7 @@ from project.stack.environment import (
 )
 from project.stack.output import Printer
 from project.stack.placement import place_servers
+from project.stack.priority import niceness
 from project.stack.report import accounts_report, urls_report
 from project.stack.reservations import Reservations
 from project.stack.runinfo import READY, STOPPING, RunInfo, forget_run
@@ -42,6 +43,7 @@ def up(state_dir: Path | None = None, *, attended: bool = True) -> None:
 
     Raises AlreadyRunningError when a stack has the state directory, StackError when something does not start.
     """
+    niceness()  # what is wrong with it is said before anything starts
     state = StateDir.open(state_dir)
     with state.lock():
         printer = Printer(NAME_WIDTH)

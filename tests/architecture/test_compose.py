@@ -58,6 +58,13 @@ def test_the_commands_are_those_of_the_stack(stack_services: dict[str, Service])
     assert theirs == {name: essence([str(p) for p in s.argv]) for name, s in stack_services.items()}
 
 
+def test_background_work_gives_way(stack_services: dict[str, Service]) -> None:
+    """What the embedded stack starts with a low priority, and the relay, have a smaller share of the processor here."""
+    behind = {name for name in SERVICES if "cpu_shares" in SERVICES[name]}
+    assert behind == {name for name, service in stack_services.items() if service.background} | {"relay"}
+    assert all(SERVICES[name]["cpu_shares"] < 1024 for name in behind)
+
+
 def test_the_image_serves_the_shop_by_default() -> None:
     """The image's own command is that of `web`."""
     [command] = re.findall(r"^CMD (.*)$", DOCKERFILE, re.MULTILINE)

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from project.stack.priority import give_way
+from project.stack.services import WEB_PROCESSES
 from tests.bench.lab import STEPS, Lab
 from tests.harness.processes import Process, answers, free_port
 from tests.harness.waiting import wait_until
@@ -49,6 +50,16 @@ def start_sandbox(lab: Lab) -> SandboxClient:
     )
     wait_until(lambda: answers(f"{url}/healthz"), "the sandbox to answer")
     return SandboxClient(url, token)
+
+
+def start_web(lab: Lab, **env: str) -> str:
+    """Start the shop as the stack does; returns its address when it answers."""
+    port = free_port()
+    processes = {"GRANIAN_WORKERS": str(WEB_PROCESSES), "DATABASE_POOL_SIZE": "10"}
+    granian(lab, "web", "asginl", "project.asgi:application", port, **processes, **env)
+    url = f"http://127.0.0.1:{port}"
+    wait_until(lambda: answers(f"{url}/healthz"), "the shop to answer")
+    return url
 
 
 def granian(lab: Lab, name: str, interface: str, application: str, port: int, **env: str) -> Process:

@@ -16,6 +16,7 @@ from django.utils.translation import gettext_lazy
 
 from outbox.admin.dashboard.panels import panel
 from outbox.admin.ids import first_id_of
+from outbox.admin.rendering import clock
 from outbox.conf import conf
 from outbox.models import Message
 
@@ -49,15 +50,18 @@ def flow(_request: HttpRequest) -> dict[str, Any]:
     top = max([1, *(n or 0 for n in (*written, *consumed))])
     return {
         "top": f"{top:,}",
-        "from": minutes[0],
-        "until": now,
+        "from": clock(minutes[0], seconds=False),
+        "until": clock(now, seconds=False),
         "width": WIDTH,
         "height": HEIGHT,
         "series": [
             _series("in", _("Written"), written, top),
             _series("out", _("Consumed"), consumed, top),
         ],
-        "minutes": list(zip(minutes, written, consumed, strict=True))[::-1],
+        "minutes": [
+            (clock(minute, seconds=False), *counts)
+            for minute, *counts in reversed(list(zip(minutes, written, consumed, strict=True)))
+        ],
         "is_partial": None in written or None in consumed,
     }
 

@@ -8,6 +8,7 @@ from django.http import HttpRequest
 from django.urls import reverse
 
 from outbox.admin.privacy import for_reader
+from outbox.admin.rendering import clock
 from outbox.conf import conf
 from outbox.saga.admin.pausing import offers, pauses
 from outbox.saga.dependencies.overview import breakers
@@ -36,6 +37,7 @@ def attention(request: HttpRequest) -> dict[str, Any]:
         "services": [
             {
                 "view": view,
+                "until": clock(view.open_until) if view.open_until else "",
                 "error": for_reader(request, view.last_error),
                 "url": f"{_list()}?waits_for={view.name}",
             }

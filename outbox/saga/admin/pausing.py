@@ -16,6 +16,7 @@ from django.utils.translation import gettext_lazy, ngettext_lazy
 
 from outbox.admin.operating import ReasonForm
 from outbox.admin.operations import Operation, Outcome, note
+from outbox.admin.rendering import moment
 from outbox.conf import conf
 from outbox.saga import pausing, registry
 from outbox.saga.admin.operations import PAUSE, PERMISSION, UNPAUSE
@@ -68,7 +69,11 @@ def pauses(request: HttpRequest) -> Iterator[dict[str, Any]]:
     """The definitions that are paused, for the place above the list."""
     may = request.user.has_perm(PERMISSION)
     for pause in SagaPause.objects.using(conf().DATABASE).filter(ended_at=None).order_by("definition"):
-        yield {"pause": pause, "url": _url(pause.definition, UNPAUSE_ALL) if may else ""}
+        yield {
+            "pause": pause,
+            "since": moment(pause.started_at),
+            "url": _url(pause.definition, UNPAUSE_ALL) if may else "",
+        }
 
 
 def offers(request: HttpRequest, paused: set[str]) -> Iterator[tuple[str, str]]:

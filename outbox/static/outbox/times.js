@@ -1,4 +1,4 @@
-// Shows times to the second in the reader's own zone; the exact instant stays in the title. Without this script: UTC.
+// Shows times in the reader's own zone, with their day, to the second or to the minute; the exact instant stays in the title. Without this script: UTC.
 "use strict";
 
 (() => {
@@ -8,7 +8,9 @@
     for (const time of document.querySelectorAll("time[data-moment]")) {
       const at = new Date(time.dateTime);
       const day = `${at.getFullYear()}-${two(at.getMonth() + 1)}-${two(at.getDate())}`;
-      time.textContent = `${day} ${two(at.getHours())}:${two(at.getMinutes())}:${two(at.getSeconds())}`;
+      const minute = `${two(at.getHours())}:${two(at.getMinutes())}`;
+      const second = `${minute}:${two(at.getSeconds())}`;
+      time.textContent = { minute, second }[time.dataset.moment] ?? `${day} ${second}`;
     }
   };
 

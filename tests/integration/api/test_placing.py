@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from django.db import transaction
+from pytest_django import DjangoAssertNumQueries
 
 from orders.models import Order, Product
 from outbox.api import Message
@@ -55,6 +56,16 @@ def test_the_order_its_saga_and_its_messages_are_there_when_it_is_accepted(api: 
     assert Saga.objects.get(key=str(order.id)).status == Saga.Status.RUNNING
     types = set(Message.objects.filter(correlation_id=str(order.id)).values_list("type", flat=True))
     assert types == {"orders.order_placed", "orders.inventory.reserve"}
+
+
+def test_an_order_takes_few_statements(api: Api, django_assert_num_queries: DjangoAssertNumQueries) -> None:
+    """Who asks; lock and look for an answer; products; order, lines, event, saga, command, answer: one statement each.
+
+    Besides them, the transaction's begin and end (a test's are savepoints).
+    """
+    api.place()
+    with django_assert_num_queries(9 + 2):
+        assert api.place().status_code == 202
 
 
 def test_a_failure_after_placing_leaves_nothing(api: Api) -> None:

@@ -243,3 +243,17 @@ def test_the_audit_sees_a_saga_that_hangs(saga: Saga) -> None:
     """Not vacuous: an invariant broken on purpose is found."""
     Message.objects.all().delete()
     assert any("nothing of it is on its way" in finding for finding in findings())
+
+
+def test_a_command_that_is_written_anew_keeps_its_wait(saga: Saga, world: World) -> None:
+    """Its message was discarded while the attempt ran: what takes its place is due when the retry is."""
+
+    def discard_and_fail(_: object) -> None:
+        Message.objects.update(status="failed", consumed_at=None, discarded_at=Now(), last_error="discarded")
+        raise RuntimeError("no")
+
+    step()
+    world.faults["book"] = discard_and_fail
+    step()
+    again = Message.objects.get(type="sample.second.book", discarded_at=None)
+    assert again.next_attempt_at - again.occurred_at > timedelta(seconds=0.9)
