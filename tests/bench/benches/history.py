@@ -10,7 +10,7 @@ from psycopg import Connection
 
 from tests.bench import templates
 from tests.bench.benches.relay import cpu, rates, take_turns
-from tests.bench.draining import OurRelay
+from tests.bench.draining import ON_THEIR_WAY, OurRelay
 from tests.bench.lab import Lab
 from tests.bench.result import Goal, Result
 from tests.bench.rows import copy_template
@@ -34,7 +34,7 @@ class RelayWithHistory(OurRelay):
 
     def clear(self, connection: Connection[Any]) -> None:
         """Take away what was drained: it is what nobody has consumed."""
-        connection.execute("DELETE FROM outbox_message WHERE consumed_at IS NULL")
+        connection.execute(f"DELETE FROM outbox_message WHERE {ON_THEIR_WAY}")
 
 
 def run(lab: Lab, sizes: Sizes) -> Result:
