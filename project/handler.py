@@ -59,6 +59,7 @@ class ThreadedHandler(ASGIHandler):
         """The whole request, in one thread; what is not streamed is closed here, where its connections are."""
         set_script_prefix(get_script_prefix(scope))
         signals.request_started.send(sender=type(self), scope=scope)
+        request: Any
         request, refusal = self.create_request(scope, body)
         response: HttpResponseBase = refusal or self._synchronous.get_response(request)
         response._handler_class = type(self)  # type: ignore[attr-defined]  # whom its end is told of

@@ -111,7 +111,7 @@ def _keep(customer: AbstractBaseUser, key: str, fingerprint: str, answer: Answer
     body = json.dumps(answer.body)
     with connection.cursor() as cursor:
         cursor.execute(KEEP, [customer.pk, key, fingerprint, answer.status_code, body, answer.location])
-        return cursor.rowcount == 1
+        return bool(cursor.rowcount == 1)
 
 
 def _fingerprint(payload: Mapping[str, Any]) -> str:
