@@ -40,7 +40,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def pytest_runtest_makereport() -> Iterator[None]:
     """What a test has logged reaches the process that prints it, also where it is no valid text."""
     report: pytest.TestReport = yield  # type: ignore[assignment]
-    report.sections = [(name, text.encode(errors="backslashreplace").decode()) for name, text in report.sections]
+    report.sections = [
+        (name, text.encode(errors="backslashreplace").decode()) for name, text in report.sections
+    ]
     return report  # type: ignore[return-value]  # as a wrapper does
 
 

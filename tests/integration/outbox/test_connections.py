@@ -34,7 +34,9 @@ def checked() -> Iterator[None]:
 def backends(platform: Platform) -> list[int]:
     """Which of the server's processes served the tasks so far, in their order."""
     text = platform.processes[-1].output
-    return [int(line.partition("served by ")[2].split()[0]) for line in text.splitlines() if "served by " in line]
+    return [
+        int(line.partition("served by ")[2].split()[0]) for line in text.splitlines() if "served by " in line
+    ]
 
 
 def end(backend: int) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
@@ -280,12 +281,13 @@ class TestLimits:
     def test_begins_no_faster_than_the_rate(self, world: World) -> None:
         """The first at once, the others half a second apart, each at a place of its own that it keeps."""
         sagas = begin("print", *(f"k{n}" for n in range(6)))
+        began = time.monotonic()
         deliver_due()
         assert len(world.calls) == 1
         waits = sorted(wait_of(saga) for saga in sagas[1:])
         assert [round(b - a, 1) for a, b in pairwise(waits)] == [0.5] * 4
-        deliver_due()  # too early: the places stay
-        assert len(world.calls) == 1
+        deliver_due()  # too early for most: the places stay
+        assert len(world.calls) <= 1 + (time.monotonic() - began) / 0.5
         DependencyWait.objects.update(ticket_at=Now())
         deliver_due()
         assert len(world.calls) == 6
