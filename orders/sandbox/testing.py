@@ -66,8 +66,9 @@ class SandboxServer:
         process.wait(_PATIENCE_SECONDS)
 
     def http(self, **options: Any) -> httpx.Client:
-        """A bare client with the token."""
+        """A bare client with the token, patient unless it is told otherwise."""
         headers = {"Authorization": f"Bearer {self.token}"}
+        options = {"timeout": _PATIENCE_SECONDS, **options}
         return httpx.Client(base_url=self.url, headers=headers, trust_env=False, **options)
 
     def _wait_until_healthy(self, process: subprocess.Popen[bytes]) -> None:

@@ -19,7 +19,7 @@ from tests.bench.sizes import Sizes
 from tests.bench.wakeups import waking
 from tests.harness.processes import ROOT
 
-RELAY, BEAT = "manage.py relay", "beat and wake-up"
+RELAY, BEAT, DIRECT = "manage.py relay", "beat and wake-up", "sent by its writer"
 RIVAL, PLAIN = "django-celery-outbox", "plain Celery, no outbox"
 Measure = Callable[[Lab, int], list[float]]
 
@@ -30,6 +30,7 @@ def run(lab: Lab, sizes: Sizes) -> Result:
     ways: dict[str, Measure] = {
         RELAY: _with_relay,
         BEAT: _with_beat,
+        DIRECT: _direct,
         RIVAL: lambda lab, count: _rival(lab, url, count),
         PLAIN: _plain,
     }
@@ -89,6 +90,11 @@ def _with_beat(lab: Lab, count: int) -> list[float]:
         lab.beat()
         with waking("task"):
             return latencies(_publish, times, count)
+
+
+def _direct(lab: Lab, count: int) -> list[float]:
+    with _worker(lab) as times, waking("direct"):
+        return latencies(_publish, times, count)
 
 
 def _plain(lab: Lab, count: int) -> list[float]:
