@@ -12,18 +12,21 @@ def look_after_connections() -> None:
     """As Django's ``close_old_connections``, without its ``SELECT 1`` where a look at the socket says as much.
 
     A PostgreSQL server tells its client when it ends a connection, and tells it nothing else unasked. So one with
-    nothing to read is open, as far as this machine can know; one with something to read is asked, as Django does. Not
-    noticed: a server that is gone without a word, such as behind a cut cable. TCP's keepalives find that, or else the
-    next statement fails, as a ``SELECT 1`` would.
+    nothing to read is open, as far as this machine can know; one with something to read is asked, also where
+    ``CONN_HEALTH_CHECKS`` is off: such a look costs nothing. Not noticed: a server that is gone without a word, such as
+    behind a cut cable. TCP's keepalives find that, or else the next statement fails, as a ``SELECT 1`` would.
     """
+    kept: list[Any] = [
+        wrapper
+        for wrapper in connections.all(initialized_only=True)
+        if wrapper.vendor == "postgresql" and wrapper.connection is not None
+    ]
+    for wrapper in kept:
+        if not _is_quiet(wrapper.connection):
+            wrapper.errors_occurred = True  # has Django ask, now
     close_old_connections()
-    wrapper: Any
-    for wrapper in connections.all(initialized_only=True):
-        if (
-            wrapper.vendor == "postgresql"
-            and wrapper.connection is not None
-            and _is_quiet(wrapper.connection)
-        ):
+    for wrapper in kept:
+        if wrapper.connection is not None and not wrapper.errors_occurred:
             wrapper.health_check_done = True
 
 

@@ -67,9 +67,17 @@ def _running(sql: str, params: Any, prepared: bool) -> Iterator[CursorWrapper]:
 
 
 def _keeps_statements(wrapper: BaseDatabaseWrapper) -> bool:
-    """A pooler that gives each transaction another connection (which Django is told of by
-    ``DISABLE_SERVER_SIDE_CURSORS``) does not."""
-    return wrapper.vendor == "postgresql" and not wrapper.settings_dict.get("DISABLE_SERVER_SIDE_CURSORS")
+    """A pooler that gives each transaction another connection does not.
+
+    Django is told of it by ``DISABLE_SERVER_SIDE_CURSORS``, and psycopg by a ``prepare_threshold`` of ``None``.
+    """
+    settings = wrapper.settings_dict
+    is_forbidden = settings["OPTIONS"].get("prepare_threshold", PREPARE_AFTER) is None
+    return (
+        wrapper.vendor == "postgresql"
+        and not is_forbidden
+        and not settings.get("DISABLE_SERVER_SIDE_CURSORS")
+    )
 
 
 def _preparing_cursor(wrapper: BaseDatabaseWrapper) -> CursorWrapper:

@@ -75,9 +75,16 @@ def guard_sending(task: str, *, durable: bool) -> None:
 
 def in_transaction(database: BaseDatabaseWrapper) -> bool:
     """Whether the caller opened a transaction, apart from the one around a Django test case."""
-    return database.in_atomic_block and any(
-        not getattr(block, "_from_testcase", False) for block in database.atomic_blocks
-    )
+    return database.in_atomic_block and any(not _is_of_test_case(block) for block in database.atomic_blocks)
+
+
+def in_test_case(database: BaseDatabaseWrapper) -> bool:
+    """Whether a Django test case has opened a transaction around its test: nothing in it is ever committed."""
+    return any(map(_is_of_test_case, database.atomic_blocks))
+
+
+def _is_of_test_case(block: object) -> bool:
+    return getattr(block, "_from_testcase", False)
 
 
 HOOK_RUNNER = BaseDatabaseWrapper.run_and_clear_commit_hooks.__code__

@@ -18,8 +18,8 @@ from outbox.connections import look_after_connections
 class KeepingWorkerFixup(DjangoWorkerFixup):
     """Around each task, connections are treated as Django treats them around a request.
 
-    One is closed when it is unusable or older than ``CONN_MAX_AGE`` seconds; any other is kept, and looked at before
-    it is used again where ``CONN_HEALTH_CHECKS`` is on. A forked process still begins with none.
+    One is closed when it is unusable or older than ``CONN_MAX_AGE`` seconds, or when the server has ended it; any other
+    is kept. A forked process still begins with none.
     """
 
     def install(self) -> KeepingWorkerFixup:

@@ -6,13 +6,15 @@ one ``INSERT … VALUES``, many as a ``COPY``. Other databases get Django's mode
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Sequence
 from typing import Any
 from uuid import UUID
 
 from outbox import inserting_models
 from outbox.database import connection, execute, fetch
-from outbox.relay.courier import LEASE, Courier, courier_for, send_on_commit
+from outbox.relay.courier import LEASE, Courier
+from outbox.relay.handing_over import courier_for, send_on_commit
 from outbox.relay.wakeup import wake_on_commit
 from outbox.rows import COLUMNS, REPLACED, NewMessage, latest
 
@@ -46,8 +48,9 @@ def insert(messages: Sequence[NewMessage]) -> list[UUID]:
         return []
     with_sql = _has_own_sql()
     if with_sql and (courier := courier_for(messages)):
+        since = time.monotonic()
         _write_claimed(courier, messages)
-        send_on_commit(courier, messages)
+        send_on_commit(courier, messages, since)
         return [message.id for message in messages]
     plain = [message for message in messages if message.schedule_key is None]
     for start in range(0, len(plain), ROWS_PER_STATEMENT):

@@ -25,14 +25,15 @@ SLOWEST = 30.0
 def next_looks(ids: Sequence[UUID]) -> dict[UUID, float | None]:
     """Of each of these messages, which nobody here knows, the seconds after which it is worth another look.
 
-    ``None``: it is over ``UNKNOWN_TYPE_PATIENCE`` seconds, by the database's clock, since the first such look after it
-    was published or redriven. The last look is at the end of that time.
+    ``None``: it is over ``UNKNOWN_TYPE_PATIENCE`` seconds, by the database's clock, since the first such look at the
+    attempt at hand, whose number comes again with each. The last look is at the end of that time. What an earlier
+    attempt met does not count: that was another deployment.
     """
     if not ids:
         return {}
     found = (
         Attempt.objects.using(conf().DATABASE)
-        .filter(message__in=ids, stage=Attempt.Stage.UNKNOWN, number__gt=F("message__redriven_after"))
+        .filter(message__in=ids, stage=Attempt.Stage.UNKNOWN, number__gte=F("message__attempts"))
         .values("message")
         .annotate(looks=Count("id"), first=Min("failed_at"), now=Now())
         .values_list("message", "looks", "first", "now")

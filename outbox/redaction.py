@@ -26,11 +26,8 @@ import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import date, datetime, time, timedelta
-from decimal import Decimal
 from functools import lru_cache
 from typing import Annotated, Any, TypeAlias, TypeVar, get_type_hints
-from uuid import UUID
 
 from celery import current_app
 
@@ -43,9 +40,6 @@ SHORTEST = 3
 EMAIL = re.compile(r"[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,8}")
 REPRESENTATIONS = ("argsrepr", "kwargsrepr")
 """Headers of Celery that repeat the arguments as texts."""
-
-PLAIN = frozenset({bool, int, float, Decimal, str, UUID, datetime, date, time, timedelta})
-"""Types whose values have no members that could be personal."""
 
 
 class _Mark:
@@ -133,7 +127,8 @@ def may_be_personal(type_: str, payload: str, *, consumer: str = "") -> bool:
     suspects = _suspects(type_, consumer, conf().PERSONAL_FIELDS)
     if "@" in payload or suspects is None:
         return True
-    return bool(suspects) and any(name in payload.lower() for name in suspects)
+    text = payload.lower() if suspects else ""
+    return any(name in text for name in suspects)
 
 
 def mask_of(type_: str, payload: Any = None, *, consumer: str = "") -> Mask:
@@ -168,22 +163,14 @@ def declared(type_: str) -> frozenset[str]:
 
 @lru_cache(maxsize=1024)
 def _suspects(type_: str, consumer: str, by_name: tuple[str, ...]) -> frozenset[str] | None:
-    """Names to look for in payloads of a type; ``None``: it has personal members. Empty: it cannot have any."""
+    """Names to look for in payloads of a type; ``None``: it has personal members.
+
+    Also where no member of today's class or signature has such a name: a payload of another version may have one.
+    """
     names = frozenset(name.lower() for name in by_name) | declared(consumer)
     source = event_class(type_) or _function(type_)
-    members = _members(source) if source is not None else {}
-    if declared(type_) or names & {name.lower() for name in members}:
-        return None
-    return frozenset() if members and PLAIN.issuperset(members.values()) else names
-
-
-def _members(source: Any) -> dict[str, Any]:
-    """The fields of an event's class or the parameters of a function, with their types, as far as they are known."""
-    try:
-        hints = get_type_hints(source)
-    except (NameError, TypeError):
-        hints = {}
-    return {name: hints.get(name) for name in inspect.signature(source).parameters}
+    members = inspect.signature(source).parameters if source is not None else ()
+    return None if declared(type_) or names & {name.lower() for name in members} else names
 
 
 def _function(task_name: str) -> Callable[..., Any] | None:

@@ -28,7 +28,8 @@ class ThreadedHandler(ASGIHandler):
     Args:
         threads: how many requests are at work at the same time; those on the event loop do not count.
 
-    Not guaranteed: that a client which goes away stops its synchronous request; as in Django it runs to its end.
+    Not guaranteed: that a client which goes away stops its synchronous request; as in Django it runs to its end, and
+    what it holds is closed then.
     """
 
     def __init__(self, threads: int) -> None:
@@ -47,13 +48,16 @@ class ThreadedHandler(ASGIHandler):
         except RequestAborted:
             return
         with closing(body):
-            response = await self._in_thread(self._respond, scope, body)
-            await self.send_response(response, send)
-            if response.streaming:
-                await self._in_thread(response.close)
+            work = self._in_thread(self._respond, scope, body)
+            try:
+                await self.send_response(await asyncio.shield(work), send)
+            finally:
+                response = await work  # also when this is cancelled: until then, the thread reads the body
+                if response.streaming:
+                    await self._in_thread(response.close)
 
-    async def _in_thread(self, work: Any, *args: Any) -> Any:
-        return await asyncio.get_running_loop().run_in_executor(self._threads, functools.partial(work, *args))
+    def _in_thread(self, work: Any, *args: Any) -> asyncio.Future[Any]:
+        return asyncio.get_running_loop().run_in_executor(self._threads, functools.partial(work, *args))
 
     def _respond(self, scope: Any, body: IO[bytes]) -> HttpResponseBase:
         """The whole request, in one thread; what is not streamed is closed here, where its connections are."""

@@ -82,12 +82,12 @@ def answer_once(
     while True:
         with transaction.atomic():
             locked, kept = _look(customer, key, wait=wait)
+            if kept is not None:  # then whoever has the lock replays it, too
+                return _replay(kept, fingerprint)
             if not locked:
                 raise StillRunning(
                     "The first request with this key is still being worked on. Try again in a moment."
                 )
-            if kept is not None:
-                return _replay(kept, fingerprint)
             answer = act()
             if _keep(customer, key, fingerprint, answer):
                 return answer

@@ -32,6 +32,11 @@ class PerProcess(Generic[T]):
                 self._object = self._make()
             return self._object
 
+    @property
+    def made(self) -> T | None:
+        """The object of this process, if one was made."""
+        return self._object
+
     def _forget(self) -> None:
         """The lock is new, too: another thread of the parent may have held it at the moment of the fork."""
         self._lock = threading.Lock()

@@ -111,7 +111,8 @@ def drain(*, travel: timedelta = timedelta(), check: bool = True, limit: int = 1
     leased task which leaves the connection in an aborted transaction aborts the test's; and a message that this process
     does not know is Failed at once, as nobody else is on the way.
     """
-    with override_settings(OUTBOX={**getattr(settings, "OUTBOX", {}), "UNKNOWN_TYPE_PATIENCE": 0.0}):
+    here = {"UNKNOWN_TYPE_PATIENCE": 0.0, "WAKE_UP": ()}  # and nobody else takes what follows
+    with override_settings(OUTBOX={**getattr(settings, "OUTBOX", {}), **here}):
         return _deliver_all(travel, check, limit)
 
 

@@ -19,6 +19,8 @@ T = TypeVar("T")
 
 RATE = 6.0
 """Orders placed in a second."""
+MOST = 10
+"""Times as many orders as asked for, at most, when the faults take longer than the orders."""
 AWAY = (OperationalError, InterfaceError)
 
 
@@ -63,7 +65,7 @@ def run(fault: Fault, stack: Stack, *, orders: int, seed: int, patience: float) 
     """Run a fault.
 
     Args:
-        orders: how many to place.
+        orders: how many to place, at least: while faults are injected, orders go on coming in.
         patience: seconds that everything may take to end after the last fault.
     """
     from tests.chaos import judge
@@ -74,10 +76,12 @@ def run(fault: Fault, stack: Stack, *, orders: int, seed: int, patience: float) 
     stack.ready()
     injecting = Injecting(fault, stack)
     injecting.start()
-    for number in range(orders):
-        if number == orders * 2 // 3:
+    placed = 0
+    while placed < orders or (injecting.is_alive() and placed < orders * MOST):
+        if placed == orders * 2 // 3:
             injecting.begun.wait(patience)  # the rest meets whatever the fault has left behind
-        insist(lambda number=number: shop.place(number))
+        insist(lambda number=placed: shop.place(number))
+        placed += 1
         time.sleep(stack.random.uniform(0, 2 / RATE))
     _await(lambda: insist(shop.has_ended) or not injecting.is_alive(), patience)
     injecting.end()

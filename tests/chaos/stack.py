@@ -152,7 +152,7 @@ def open_stack(seed: int, *, brief: bool) -> Iterator[Stack]:
     with (
         embedded_servers() as servers,
         TemporaryDirectory(prefix="todoke-chaos-") as directory,
-        project_on(servers, OUTBOX_WAKE_UP="task"),
+        project_on(servers, OUTBOX_WAKE_UP="direct,task"),
     ):
         stack = Stack(servers, Path(directory), seed, brief=brief)
         try:

@@ -100,7 +100,7 @@ class Platform:
         self.processes: list[Process] = []
         self.env = {
             "DATABASE_URL": self._test_database_url(),
-            "OUTBOX_WAKE_UP": "task",
+            "OUTBOX_WAKE_UP": "direct,task",
             "OUTBOX_DISPATCH_INTERVAL": "1",
             "OUTBOX_SAGA_SWEEP_INTERVAL": "1",
             "OUTBOX_RESEND_AFTER": "3",

@@ -8,7 +8,7 @@ from threading import Barrier, Event
 
 import pytest
 from django.contrib.auth.models import User
-from django.db import connection
+from django.db import connection, transaction
 
 from orders.models import IdempotencyRecord, Order
 from orders.services.idempotency import Answer, KeyReused, StillRunning, answer_once
@@ -176,6 +176,34 @@ def test_while_the_first_is_running_the_second_is_refused(transactional_db: None
     assert answer_once(customer, "k-1", {"a": 1}, never).body == answer.body
     with pytest.raises(KeyReused):
         answer_once(customer, "k-1", {"a": 2}, never)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_replays_do_not_wait_for_each_other(transactional_db: None) -> None:
+    """While one replay still holds the key, another has the kept answer, too: nobody is at work on it."""
+    customer = shop.customer()
+    answer = answer_once(customer, "k-1", {"a": 1}, lambda: Answer(202, {"id": "first"}))
+    looking, may_end = Event(), Event()
+
+    def other_replay() -> None:
+        try:
+            with transaction.atomic():
+                answer_once(customer, "k-1", {"a": 1}, never)
+                looking.set()
+                assert may_end.wait(SECONDS)
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(1) as pool:
+        other = pool.submit(other_replay)
+        try:
+            assert looking.wait(SECONDS)
+            assert answer_once(customer, "k-1", {"a": 1}, never).body == answer.body
+            with pytest.raises(KeyReused):
+                answer_once(customer, "k-1", {"a": 2}, never)
+        finally:
+            may_end.set()
+        other.result(SECONDS)
 
 
 @pytest.mark.django_db(transaction=True)

@@ -19,14 +19,15 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 STATEMENT = "SELECT %s::int + 1"
 STATEMENTS = "SELECT statement FROM pg_prepared_statements WHERE statement LIKE 'SELECT $1::int%%'"
-END = "SELECT pg_terminate_backend(%s)"
+END = "SELECT pg_terminate_backend(%s, 20000)"
+"""Waits until it has ended, for so many milliseconds at most."""
 
 
-@pytest.fixture
-def checked() -> Iterator[None]:
-    """This thread's connection is checked before it is used again, as in production."""
+@pytest.fixture(params=[True])
+def checked(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Whether this thread's connection is checked before it is used again: as in production, it is."""
     connection.ensure_connection()
-    before, connection.health_check_enabled = connection.health_check_enabled, True
+    before, connection.health_check_enabled = connection.health_check_enabled, request.param
     yield
     connection.health_check_enabled = before
 
@@ -97,19 +98,16 @@ def test_a_connection_that_is_open_is_not_asked() -> None:
 
 
 @pytest.mark.usefixtures("checked")
+@pytest.mark.parametrize("checked", [True, False], indirect=True, ids=["CONN_HEALTH_CHECKS", "without"])
 def test_a_connection_that_was_ended_is_replaced() -> None:
-    """Nobody's statement fails for it."""
+    """Nobody's statement fails for it, also where Django is not told to check connections."""
     backend = ours()
     other = connections.create_connection("default")
     with other.cursor() as cursor:
         cursor.execute(END, [backend])
     other.close()
-
-    def is_replaced() -> bool:
-        look_after_connections()
-        return ours() != backend
-
-    wait_until(is_replaced, "the end of the connection to be noticed")
+    look_after_connections()
+    assert ours() != backend
 
 
 def test_a_plan_is_kept_for_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -130,6 +128,15 @@ def test_nothing_is_prepared_through_a_pooler(monkeypatch: pytest.MonkeyPatch) -
     """It may give the next transaction another connection, which knows nothing of it."""
     connection.close()
     monkeypatch.setitem(connection.settings_dict, "DISABLE_SERVER_SIDE_CURSORS", True)
+    for number in range(10):
+        assert database.fetch(STATEMENT, [number], prepared=True) == [(number + 1,)]
+    assert database.fetch(STATEMENTS) == []
+
+
+def test_nothing_is_prepared_where_the_settings_forbid_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """``prepare_threshold: None`` is what psycopg's users say of such a pooler; Django need not know of it."""
+    connection.close()
+    monkeypatch.setitem(connection.settings_dict["OPTIONS"], "prepare_threshold", None)
     for number in range(10):
         assert database.fetch(STATEMENT, [number], prepared=True) == [(number + 1,)]
     assert database.fetch(STATEMENTS) == []

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from uuid import UUID, uuid4
 
 import pytest
-from django.db import transaction
+from django.db import OperationalError, connection, transaction
 
 from outbox import claims, consumption, controls
 from outbox.claims import Claimed
-from outbox.database import execute
+from outbox.database import execute, fetch
 from outbox.models import Message
 from outbox.publish import build, insert, send_command
-from outbox.relay import courier, wakeup
-from outbox.relay.courier import Courier
+from outbox.relay import courier, handing_over, wakeup
+from outbox.relay.courier import FRESH, Courier
+from outbox.relay.handing_over import MOST, HandingOver
 from outbox.relay.per_process import PerProcess
 from outbox.transports.base import Transport
 from outbox.transports.celery import CeleryTransport
@@ -44,7 +46,7 @@ def hire(settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Transp
 
     def make(transport: Transport) -> Courier:
         hired.append(Courier(transport))
-        monkeypatch.setattr(courier, "_courier", PerProcess(lambda: hired[-1], lambda _: True))
+        monkeypatch.setattr(handing_over, "_courier", PerProcess(lambda: hired[-1], lambda _: True))
         return hired[-1]
 
     yield make
@@ -58,6 +60,18 @@ def transport(hire: Callable[[Transport], Courier], woken: list[str]) -> MemoryT
     made = MemoryTransport()
     hire(made)
     return made
+
+
+class Raising(MemoryTransport):
+    """A transport that breaks in its own way."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__()
+        self.error = error
+
+    def send(self, messages: Sequence[Claimed]) -> Mapping[UUID, Exception]:
+        """Break."""
+        raise self.error
 
 
 class Hanging(MemoryTransport):
@@ -77,6 +91,12 @@ def publish(count: int = 1, **options: object) -> list[UUID]:
     """Commit some messages."""
     with transaction.atomic():
         return [send_command("sample.add", {"a": n}, **options) for n in range(count)]
+
+
+def backends() -> int:
+    """Connections to the test's database."""
+    ((count,),) = fetch("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()")
+    return int(count)
 
 
 def test_what_is_committed_is_sent_without_a_relay(transport: MemoryTransport, woken: list[str]) -> None:
@@ -123,13 +143,30 @@ def test_a_broker_that_is_away_leaves_it_to_the_relays(transport: MemoryTranspor
     assert {message.id for message in claims.claim(10).messages} == {first, second}
 
 
+@pytest.mark.parametrize(
+    "error", [OSError("gone"), OperationalError("no connection"), KeyError("bug")], ids=repr
+)
+def test_whatever_goes_wrong_is_left_to_the_relays(
+    hire: Callable[[Transport], Courier], woken: list[str], error: Exception
+) -> None:
+    """Also in words that no transport should use: nothing waits for the end of a lease, and it is not tried again and
+    again."""
+    hire(Raising(error))
+    (first,) = publish()
+    wait_until(lambda: Message.objects.get(pk=first).status == "pending", "the message to be given back")
+    wait_until(lambda: woken, "a relay to be woken")
+    (second,) = publish()
+    assert set(Message.objects.values_list("status", "attempts")) == {("pending", 0)}
+    assert Message.objects.get(pk=second).lock_id is None
+
+
 def test_a_broker_that_is_back_is_found(transport: MemoryTransport) -> None:
     """After the pause the next message is the probe."""
     transport.available = False
     publish()
-    wait_until(lambda: courier._courier.get().breaker.failures, "the failure to be noticed")
+    wait_until(lambda: handing_over._courier.get().breaker.failures, "the failure to be noticed")
     transport.available = True
-    wait_until(lambda: courier._courier.get().is_free, "the pause to be over")
+    wait_until(lambda: handing_over._courier.get().is_free, "the pause to be over")
     (later,) = publish()
     wait_until(lambda: [message.id for message in transport.sent] == [later], "the next one to be sent")
 
@@ -144,6 +181,50 @@ def test_a_broker_that_hangs_holds_up_nobody(hire: Callable[[Transport], Courier
     assert Message.objects.get(pk=later).status == "pending"
     assert woken
     hanging.answers.set()
+
+
+def test_a_thread_that_hangs_for_long_is_given_up(
+    settings, monkeypatch: pytest.MonkeyPatch, woken: list[str]
+) -> None:
+    """The process gets another one, with more patience; the old one ends when its sending does."""
+    settings.OUTBOX = {"WAKE_UP": ("direct", "task"), "TRANSPORT": f"{__name__}.Hanging"}
+    monkeypatch.setattr(handing_over, "LOST_AFTER", 0.6)
+    monkeypatch.setattr(handing_over, "_courier", PerProcess(handing_over._hire, lambda one: one.is_alive))
+    publish()
+    hanging = handing_over._courier.made
+    assert hanging
+    wait_until(lambda: not hanging.is_alive, "the courier to be lost")
+    publish()
+    other = handing_over._courier.made
+    assert other
+    assert other is not hanging
+    assert other.patience > hanging.patience
+    for one in (hanging, other):
+        one._transport.answers.set()  # type: ignore[attr-defined]
+    wait_until(lambda: not hanging.thread.is_alive(), "the old thread to end")
+    other.stop()
+
+
+def test_no_courier_is_no_reason_not_to_publish(settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Such as a transport that is not there, or no more threads."""
+    settings.OUTBOX = {"WAKE_UP": ("direct",), "TRANSPORT": "no.such.Transport"}
+    monkeypatch.setattr(handing_over, "_courier", PerProcess(handing_over._hire, lambda _: True))
+    (id_,) = publish()
+    assert Message.objects.get(pk=id_).status == "pending"
+
+
+def test_an_idle_courier_has_no_database_connection(
+    transport: MemoryTransport, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It lets it go after a while without work, and makes another when there is some."""
+    monkeypatch.setattr(courier, "IDLE_AFTER", 0.1)
+    monkeypatch.setattr(courier, "SETTLE_AFTER", 0.1)
+    before = backends()
+    for sent in (1, 2):
+        publish()
+        wait_until(lambda: len(transport.sent) == sent, "the message to be sent")  # noqa: B023
+        wait_until(lambda: not Message.objects.filter(status="processing").exists(), "it to be settled")
+        wait_until(lambda: backends() <= before, "the connection to be closed")
 
 
 def test_a_message_that_cannot_be_sent_goes_to_the_relays(transport: MemoryTransport) -> None:
@@ -173,8 +254,52 @@ def test_what_must_wait_is_a_relays(transport: MemoryTransport, options: dict[st
 def test_many_are_a_relays(transport: MemoryTransport) -> None:
     """It sends them in larger batches, and a bulk of work does not go past what waits."""
     with transaction.atomic():
-        insert([build("sample.add", {"a": n}, consumer="sample.add") for n in range(courier.MOST + 1)])
+        insert([build("sample.add", {"a": n}, consumer="sample.add") for n in range(MOST + 1)])
     assert set(Message.objects.values_list("status", flat=True)) == {"pending"}
+
+
+def test_many_of_one_transaction_are_a_relays_too(transport: MemoryTransport, woken: list[str]) -> None:
+    """However they are written: after the first ones the others are left, with one wake-up."""
+    with transaction.atomic():
+        for n in range(MOST * 2):
+            send_command("sample.add", {"a": n})
+    wait_until(lambda: len(transport.sent) == MOST, "the first ones to be sent")
+    assert Message.objects.filter(status="pending").count() == MOST
+    assert woken == ["woken"]
+
+
+def test_a_transaction_that_takes_too_long_sends_nothing(
+    transport: MemoryTransport, monkeypatch: pytest.MonkeyPatch, woken: list[str]
+) -> None:
+    """Others may have what it wrote first, or will soon: that is given back, and what it writes later is a relay's."""
+    clock = time.monotonic
+    with transaction.atomic():
+        publish()
+        with monkeypatch.context() as later:
+            later.setattr(time, "monotonic", lambda: clock() + FRESH + 1)
+            publish()
+        assert sorted(Message.objects.values_list("status", flat=True)) == ["pending", "processing"]
+        (waiting,) = [hook[1] for hook in connection.run_on_commit if isinstance(hook[1], HandingOver)]
+        waiting.since -= FRESH + 1
+    wait_until(
+        lambda: not Message.objects.filter(status="processing").exists(), "the message to be given back"
+    )
+    assert set(Message.objects.values_list("status", "attempts")) == {("pending", 0)}
+    assert transport.sent == []
+    assert woken
+
+
+def test_a_process_that_ends_does_not_wait_for_a_broker_that_hangs(
+    hire: Callable[[Transport], Courier], woken: list[str]
+) -> None:
+    """It ends; the end of the lease brings the message back."""
+    hanging = Hanging()
+    hired = hire(hanging)
+    publish()
+    wait_until(lambda: not hired.is_free, "the courier to hang")
+    handing_over.stop_courier()
+    assert hired.thread.is_alive()
+    hanging.answers.set()
 
 
 def test_a_process_that_dies_takes_nothing_along(hire: Callable[[Transport], Courier]) -> None:

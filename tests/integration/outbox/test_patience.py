@@ -9,7 +9,8 @@ import pytest
 from django.db.models import F
 from django.db.models.functions import Now
 
-from outbox import claims, consumption
+from outbox import claims, consumption, strangers
+from outbox.deliveries import Delivery
 from outbox.exceptions import PermanentError, UnknownType
 from outbox.models import Attempt, Message, Status
 from outbox.patience import next_looks
@@ -94,6 +95,35 @@ def test_other_failures_have_no_part_in_it(messages) -> None:
     look_again(after=3600)
     assert relay.run_once() == Round(claimed=2, failed=2)
     assert [Message.objects.get(pk=id_).status for id_ in (first, second)] == [Status.PENDING, Status.FAILED]
+
+
+def test_looks_of_earlier_attempts_have_no_part_in_it(messages) -> None:
+    """What a deployment of long ago left there does not shorten the patience of today's."""
+    messages(1)
+    old_relay().run_once()
+    look_again(after=86_400)
+    assert Relay(MemoryTransport(refuse=lambda _: OSError("reset"))).run_once().failed == 1
+    look_again(after=86_400)
+    for _ in range(2):
+        assert old_relay().run_once().failed == 1
+        row = Message.objects.get()
+        assert (row.status, row.attempts) == (Status.PENDING, 1)
+        look_again(after=1)
+
+
+def test_a_worker_counts_looks_as_a_relay_does(messages) -> None:
+    """Those of the attempt that it was handed, and no earlier ones."""
+    (id_,) = messages(1)
+    Attempt.objects.create(message_id=id_, number=1, stage=Attempt.Stage.UNKNOWN, error="?")
+    Message.objects.update(attempts=1)
+    look_again(after=86_400)
+    claims.settle_sent(claims.claim(1), [id_])
+    for number in (2, 2):
+        strangers.hand_back(Delivery(id_, number, number, "", "", "w"), "sample.add", str(id_))
+        row = Message.objects.get()
+        assert (row.status, row.attempts) == (Status.PENDING, number - 1)
+        look_again(after=1)
+        claims.settle_sent(claims.claim(1), [id_])
 
 
 def test_a_consumer_that_does_not_know_it_spends_no_attempt(messages) -> None:

@@ -25,6 +25,8 @@ from outbox.api import (
     subscribe,
 )
 from outbox.models import Pause
+from outbox.relay import handing_over
+from outbox.relay.per_process import PerProcess
 from outbox.testing import (
     DeliveryFailed,
     Published,
@@ -251,3 +253,25 @@ def test_the_fixture_has_it_all(outbox: ModuleType, settings: Any) -> None:
     assert isinstance(outbox.assert_published(Told, text="one"), Published)
     assert len(outbox.drain().of("consumed")) == 2
     assert settings.OUTBOX["WAKE_UP"] == ()
+
+
+def test_it_needs_no_fixture(settings: Any) -> None:
+    """Nothing is committed in a test case: what is published there is not kept for its writer to send."""
+    settings.OUTBOX = {"WAKE_UP": ("direct", "task")}
+    follow_up.delay("one")
+    assert len(drain().of("consumed")) == 1
+    assert not Message.objects.exclude(consumed_at__isnull=False).exists()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_follows_from_a_delivery_is_delivered_too(
+    settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody else is asked to send what is published while it works, also where the application sends at once."""
+    follow_up.delay("one")
+    settings.OUTBOX = {"WAKE_UP": ("direct", "task")}
+    nobody: list[str] = []
+    monkeypatch.setattr(handing_over, "_courier", PerProcess(lambda: nobody.append("hired"), bool))
+    BEHAVIOUR["hear"] = lambda text: follow_up.delay("two") if text == "one" else None
+    assert len(drain().of("consumed")) == 2
+    assert nobody == []

@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
+from django.core.signals import request_finished
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.test import override_settings
 from django.urls import path
@@ -50,6 +50,17 @@ def streams(request: HttpRequest) -> StreamingHttpResponse:
     return StreamingHttpResponse(iter([b"a", b"b"]))
 
 
+def reads_late(request: HttpRequest) -> HttpResponse:
+    """Reads what was sent when the test lets it go."""
+    at_work.release()
+    assert go_on.wait(20)
+    try:
+        seen.append(request.body.decode())
+    finally:
+        at_work.release()
+    return HttpResponse()
+
+
 def handler404(request: HttpRequest, exception: Exception) -> HttpResponse:
     """The shop's own page needs the shop's addresses."""
     return HttpResponse(status=404)
@@ -60,6 +71,7 @@ urlpatterns = [
     path("waits", waits),
     path("loop", on_the_loop),
     path("streams", streams),
+    path("late", reads_late),
 ]
 
 
@@ -74,9 +86,9 @@ def handler() -> Iterator[ThreadedHandler]:
 
 
 async def ask(
-    handler: ThreadedHandler, where: str, body: bytes = b""
+    handler: ThreadedHandler, where: str, body: bytes = b"", *, gone: bool = False
 ) -> tuple[int, dict[bytes, bytes], bytes]:
-    """One request as a server sends it, in two parts; returns status, headers and body."""
+    """One request as a server sends it, in two parts; returns status, headers and body. ``gone``: it takes none."""
     incoming: list[dict[str, Any]] = [
         {"type": "http.request", "body": body[:2], "more_body": True},
         {"type": "http.request", "body": body[2:]},
@@ -90,6 +102,8 @@ async def ask(
         raise AssertionError
 
     async def send(message: dict[str, Any]) -> None:
+        if gone:
+            raise ConnectionResetError
         outgoing.append(message)
 
     headers = [(b"host", b"localhost"), (b"content-length", str(len(body)).encode())]
@@ -97,6 +111,11 @@ async def ask(
     await handler(scope, receive, send)
     content = b"".join(message.get("body", b"") for message in outgoing[1:])
     return outgoing[0]["status"], dict(outgoing[0]["headers"]), content
+
+
+async def in_time(semaphore: threading.Semaphore) -> None:
+    """Wait for a view's word, with the event loop free for others."""
+    assert await asyncio.to_thread(semaphore.acquire, True, 20)
 
 
 def test_a_synchronous_view_runs_in_a_thread_that_stays(handler: ThreadedHandler) -> None:
@@ -116,9 +135,8 @@ def test_a_burst_waits_for_a_thread(handler: ThreadedHandler) -> None:
 
     async def burst() -> list[Any]:
         answers = asyncio.gather(*(ask(handler, "/waits") for _ in range(5)))
-        with ThreadPoolExecutor(1) as aside:
-            for _ in range(2):
-                assert await asyncio.get_running_loop().run_in_executor(aside, at_work.acquire, True, 20)
+        for _ in range(2):
+            await in_time(at_work)
         assert len(seen) == 2
         go_on.set()
         return await answers
@@ -138,6 +156,40 @@ def test_a_synchronous_stream_arrives_whole(handler: ThreadedHandler) -> None:
     """As files do."""
     with pytest.warns(Warning, match="must consume synchronous iterators"):
         assert asyncio.run(ask(handler, "/streams"))[2] == b"ab"
+
+
+def test_what_a_client_does_not_take_is_closed(handler: ThreadedHandler) -> None:
+    """A stream's connections and files are free again, in a thread of the pool, when its client has gone."""
+    ended: list[str] = []
+
+    def note(**_: Any) -> None:
+        ended.append(threading.current_thread().name)
+
+    request_finished.connect(note)
+    try:
+        with pytest.raises(ConnectionResetError):
+            asyncio.run(ask(handler, "/streams", gone=True))
+    finally:
+        request_finished.disconnect(note)
+    assert len(ended) == 1
+    assert ended[0].startswith("request")
+
+
+def test_a_request_that_is_cancelled_keeps_its_body(handler: ThreadedHandler) -> None:
+    """Its thread runs to its end, and reads what was sent until then."""
+
+    async def cancel() -> None:
+        request = asyncio.create_task(ask(handler, "/late", b"hello"))
+        await in_time(at_work)
+        request.cancel()
+        await asyncio.wait([request], timeout=0.1)  # what a cancelled request does at once is done
+        go_on.set()
+        await in_time(at_work)
+        with pytest.raises(asyncio.CancelledError):
+            await request
+
+    asyncio.run(cancel())
+    assert seen == ["hello"]
 
 
 def test_what_is_not_found_is_answered(handler: ThreadedHandler) -> None:
