@@ -19,6 +19,7 @@ from project.stack.part import Part, ending, last_lines
 from project.stack.runs import Run, end_run
 
 POLL = 0.05  # seconds between two looks at starting processes
+HEARS_WITHIN = 0.5  # seconds in which a signal is heard that just missed the wait
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -137,12 +138,20 @@ class Supervisor:
     def watch(self) -> None:
         """Restart parts that die, until asked to stop (StopRequested) or one dies too often (StackError)."""
         while True:
-            match self._events.get():
+            match self._next_event():
                 case _Died(member, started_at) if started_at == member.started_at and not member.done:
                     self._after_death(member)
                 case _Restart(member):
                     self._restart(member)
             self._raise_if_stopping()
+
+    def _next_event(self) -> _Died | _Restart | _Stop | None:
+        """What has happened, or None every now and then: a signal that comes just before the wait does not end it, and
+        Python runs its handler only after that."""
+        try:
+            return self._events.get(timeout=HEARS_WITHIN)
+        except queue.Empty:
+            return None
 
     def _launch(self, member: _Member) -> None:
         member.started_at = time.monotonic()
