@@ -32,6 +32,12 @@ def atomic() -> transaction.Atomic:
     return transaction.atomic(using=conf().DATABASE)
 
 
+def last_hook() -> Any:
+    """What was last asked to run after the commit of this transaction, in the savepoint that is open now, if any is."""
+    hooks = connection().run_on_commit
+    return hooks[-1][1] if hooks and hooks[-1][0] == set(connection().savepoint_ids) else None
+
+
 def execute(sql: str, params: Sequence[Any] | Mapping[str, Any] = (), *, prepared: bool = False) -> int:
     """Run one statement; returns the number of rows it touched. For the arguments see :func:`fetch`."""
     with _running(sql, params, prepared) as cursor:

@@ -13,7 +13,7 @@ from celery.signals import worker_process_shutdown, worker_shutdown
 from django.db import transaction
 
 from outbox.conf import conf
-from outbox.database import connection
+from outbox.database import connection, last_hook
 from outbox.enforcement import in_test_case
 from outbox.relay.courier import FRESH, LOST_AFTER, THREAD, Courier
 from outbox.relay.per_process import PerProcess
@@ -50,8 +50,7 @@ def send_on_commit(courier: Courier, messages: Sequence[NewMessage], since: floa
         messages: what was written.
         since: when the INSERT began, by this process's monotonic clock.
     """
-    hooks = connection().run_on_commit
-    last = hooks[-1][1] if hooks and hooks[-1][0] == set(connection().savepoint_ids) else None
+    last = last_hook()
     if isinstance(last, HandingOver) and last.courier is courier:
         last.messages += messages
     else:

@@ -15,7 +15,7 @@ from django.db import transaction
 
 from outbox.conf import conf
 from outbox.connections import look_after_connections
-from outbox.database import connection, execute
+from outbox.database import connection, execute, last_hook
 from outbox.relay.per_process import PerProcess
 
 logger = logging.getLogger(__name__)
@@ -28,8 +28,7 @@ ENOUGH_WAITING = 10
 
 def wake_on_commit() -> None:
     """Wake a relay once this transaction has committed (at once when none is open); a rollback wakes nobody."""
-    hooks = connection().run_on_commit
-    if hooks and hooks[-1][1] is wake and hooks[-1][0] == set(connection().savepoint_ids):
+    if last_hook() is wake:
         return  # two publishes in a commit are one wake-up
     transaction.on_commit(wake, using=conf().DATABASE, robust=True)  # what is committed stays committed
 

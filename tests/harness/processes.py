@@ -142,9 +142,11 @@ class Platform:
         wait_until(lambda: answers(f"{url}/healthz"), "the sandbox to answer")
         return SandboxClient(url, token)
 
-    def worker(self, queues: str = STEP_QUEUES, *, concurrency: int = 2, **env: str) -> Process:
-        """Start a Celery worker. It is ready when this returns."""
-        return self._worker(queues, concurrency, **env).wait_for(" ready.")
+    def worker(
+        self, queues: str = STEP_QUEUES, *, concurrency: int = 2, include: str = "", **env: str
+    ) -> Process:
+        """Start a Celery worker, with the tasks of a further module if one is named. It is ready when this returns."""
+        return self._worker(queues, concurrency, include, **env).wait_for(" ready.")
 
     def whole(self) -> None:
         """Start all that fulfils orders: step worker, dispatch worker, beat."""
@@ -163,12 +165,12 @@ class Platform:
         for process in reversed(self.processes):
             process.kill()
 
-    def _worker(self, queues: str, concurrency: int, **env: str) -> Process:
+    def _worker(self, queues: str, concurrency: int, include: str = "", **env: str) -> Process:
         name = f"{queues.split(',', maxsplit=1)[0]}-{secrets.token_hex(2)}"
         flags = ("--without-gossip", "--without-mingle", "--without-heartbeat")
         celery = ("celery", "-A", self.application, "worker")
         argv = (*celery, "-Q", queues, "-n", f"{name}@%h", "-c", str(concurrency))
-        return self.start(f"worker-{name}", *argv, *flags, **env)
+        return self.start(f"worker-{name}", *argv, *(("-I", include) if include else ()), *flags, **env)
 
     @staticmethod
     def _test_database_url() -> str:

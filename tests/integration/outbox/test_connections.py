@@ -52,21 +52,7 @@ def ours() -> int:
 
 def test_a_worker_keeps_its_connection_and_replaces_a_dead_one(platform: Platform) -> None:
     """One connection for task after task; when the server has ended it, the next task has a new one, and succeeds."""
-    argv = (
-        "celery",
-        "-A",
-        "project",
-        "worker",
-        "-Q",
-        "default",
-        "-I",
-        sample.__name__,
-        "-n",
-        "one@%h",
-        "-c",
-        "1",
-    )
-    platform.start("one", *argv, OUTBOX_WAKE_UP="").wait_for(" ready.")
+    platform.worker("default", concurrency=1, include=sample.__name__, OUTBOX_WAKE_UP="")
     relay = Relay()
 
     def run(count: int) -> list[int]:

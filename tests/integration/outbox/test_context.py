@@ -119,10 +119,8 @@ def test_each_message_names_its_cause_and_all_name_the_same_beginning() -> None:
 @pytest.mark.django_db(transaction=True)
 def test_the_context_survives_broker_and_worker(platform: Platform) -> None:
     """The same, through a real worker; its log lines carry all three ids."""
-    argv = ("celery", "-A", "project", "worker", "-Q", "default", "-n", "tracing@%h", "-c", "1")
-    include = ("-I", "tests.integration.outbox.tracing")
-    flags = ("--without-gossip", "--without-mingle", "--without-heartbeat")
-    worker = platform.start("worker-tracing", *argv, *include, *flags, LOG_JSON="1").wait_for(" ready.")
+    module = "tests.integration.outbox.tracing"
+    worker = platform.worker("default", concurrency=1, include=module, LOG_JSON="1")
     relay = Relay()  # here, because another process's would not know these tasks
     with working_on(correlation_id="order-1", traceparent=TRACEPARENT), transaction.atomic():
         publish(Begun("chain"))

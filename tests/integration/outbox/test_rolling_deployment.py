@@ -21,21 +21,7 @@ UNKNOWN = Attempt.objects.filter(stage=Attempt.Stage.UNKNOWN)
 
 def new_worker(platform: Platform) -> Process:
     """One that has the tasks of the tests, which the application itself has not."""
-    argv = (
-        "celery",
-        "-A",
-        "project",
-        "worker",
-        "-Q",
-        "default",
-        "-I",
-        sample.__name__,
-        "-n",
-        "new@%h",
-        "-c",
-        "1",
-    )
-    return platform.start("new", *argv).wait_for(" ready.")
+    return platform.worker("default", concurrency=1, include=sample.__name__)
 
 
 def test_a_task_that_an_old_worker_does_not_have_is_done_by_a_new_one(platform: Platform) -> None:

@@ -85,8 +85,7 @@ def test_a_worker_interrupts_an_attempt_that_hangs(platform: Platform) -> None:
     """On a real worker: its process is free again at the end of the lease, and the step is undone."""
     module = "tests.integration.saga.hanging"
     import_module(module)
-    argv = ("celery", "-A", "project", "worker", "-I", module, "-Q", "default", "-c", "1")
-    worker = platform.start("worker", *argv).wait_for(" ready.")
+    worker = platform.worker("default", concurrency=1, include=module)
     with transaction.atomic():
         saga = Saga.objects.get(pk=start("hanging.test", "h-1"))
 
