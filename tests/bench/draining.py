@@ -7,13 +7,15 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any
 
 from psycopg import Connection
 
+from outbox.conf import conf
 from tests.bench.lab import Lab
 from tests.bench.meter import Meter
-from tests.bench.rows import copy_template, settle_down
+from tests.bench.rows import DUE_FOR, copy_template, settle_down
 from tests.harness.processes import Process
 from tests.harness.waiting import wait_until
 
@@ -65,8 +67,8 @@ class Contender(ABC):
         """Start one of its processes; it is running when this returns."""
 
     @abstractmethod
-    def is_empty(self, connection: Connection[Any]) -> bool:
-        """Whether no row is left to send or to settle."""
+    def is_empty(self, connection: Connection[Any], since: datetime) -> bool:
+        """Whether no row that was inserted since then is left to send or to settle."""
 
     def wake(self, connection: Connection[Any]) -> None:  # noqa: B027  (not everything listens)
         """Tell it that there is work."""
@@ -90,11 +92,16 @@ class OurRelay(Contender):
         """As a commit that published does with ``OUTBOX_WAKE_UP=notify``."""
         connection.execute("NOTIFY outbox")
 
-    def is_empty(self, connection: Connection[Any]) -> bool:
-        """Nothing Pending, nothing Processing: asked so that an index answers, however many old rows there are."""
+    def is_empty(self, connection: Connection[Any], since: datetime) -> bool:
+        """Nothing Pending, nothing Processing: asked so that an index answers, however many old rows there are, and
+        without passing the dead entries of earlier drains."""
+        leased = since + timedelta(seconds=conf().LEASE)
         found = connection.execute(
-            "SELECT EXISTS (SELECT FROM outbox_message WHERE status = 'pending' AND waits_for IS NULL),"
-            f" EXISTS (SELECT FROM outbox_message WHERE {ON_THEIR_WAY} AND status = 'processing')"
+            "SELECT EXISTS (SELECT FROM outbox_message WHERE status = 'pending' AND waits_for IS NULL"
+            "   AND priority = ANY (ARRAY[0, 1, 2, 3, 4, 5, 6, 7, 8, 9]) AND next_attempt_at >= %s),"
+            f" EXISTS (SELECT FROM outbox_message WHERE {ON_THEIR_WAY} AND status = 'processing'"
+            "   AND locked_until BETWEEN %s AND %s)",  # what is sent is waited for much longer
+            [since - DUE_FOR, leased, leased + DUE_FOR / 2],
         ).fetchone()
         return found == (False, False)
 
@@ -104,8 +111,6 @@ class Ceiling(OurRelay):
 
     def start(self) -> Process:
         """Start the program."""
-        from outbox.conf import conf
-
         argv = ("python", "-m", "tests.bench.ceiling", str(conf().BATCH_SIZE), "bench")
         return self.lab.start("ceiling", *argv, DATABASE_URL=self.url).wait_for("The ceiling is running")
 
@@ -141,13 +146,13 @@ def drain_with(
     lab = contender.lab
     _signal(processes, signal.SIGSTOP)
     _empty_broker(lab)
-    copy_template(connection, contender.table, contender.template, count)
+    since = _fill(contender, connection, count)
     settle_down(connection, contender.table)
     meter = Meter(lab.trees(relay=list(processes)))
     start = time.monotonic()
     _signal(processes, signal.SIGCONT)
     contender.wake(connection)
-    _wait(contender, processes, connection, count)
+    _wait(contender, processes, connection, count, since)
     seconds = time.monotonic() - start
     return Drain(count, seconds, meter.used())
 
@@ -155,20 +160,32 @@ def drain_with(
 def _warm_up(contender: Contender, connection: Connection[Any]) -> None:
     """A few messages first: connections are made, modules loaded."""
     _empty_broker(contender.lab)
-    copy_template(connection, contender.table, contender.template, WARM_UP)
+    since = _fill(contender, connection, WARM_UP)
     contender.wake(connection)
     wait_until(
-        lambda: contender.lab.queued() >= WARM_UP and contender.is_empty(connection), "the relay to warm up"
+        lambda: contender.lab.queued() >= WARM_UP and contender.is_empty(connection, since),
+        "the relay to warm up",
     )
     contender.clear(connection)
 
 
+def _fill(contender: Contender, connection: Connection[Any], count: int) -> datetime:
+    """Insert so many messages; returns when, by the database's clock."""
+    (since,) = connection.execute("SELECT now()").fetchone() or ()
+    copy_template(connection, contender.table, contender.template, count)
+    return since
+
+
 def _wait(
-    contender: Contender, processes: Sequence[Process], connection: Connection[Any], count: int
+    contender: Contender,
+    processes: Sequence[Process],
+    connection: Connection[Any],
+    count: int,
+    since: datetime,
 ) -> None:
     """Until all is in the broker and settled. Counting in the broker costs next to nothing."""
     end = time.monotonic() + PATIENCE
-    while contender.lab.queued() < count or not contender.is_empty(connection):
+    while contender.lab.queued() < count or not contender.is_empty(connection, since):
         time.sleep(POLL_SECONDS)
         dead = [process for process in processes if process.popen.poll() is not None]
         if dead or time.monotonic() > end:

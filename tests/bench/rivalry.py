@@ -6,6 +6,7 @@ import os
 import secrets
 import subprocess
 import sys
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -60,7 +61,7 @@ class RivalRelay(Contender):
             **environment(self.url),
         )  # fmt: skip
 
-    def is_empty(self, connection: Connection[Any]) -> bool:
+    def is_empty(self, connection: Connection[Any], since: datetime) -> bool:
         """It deletes what it has sent."""
         return connection.execute("SELECT NOT EXISTS (SELECT FROM celery_outbox)").fetchone() == (True,)
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 from psycopg import Connection, sql
 
+DUE_FOR = timedelta(hours=1)
+"""How long copies have been due when they are made."""
 TEXTS = ("text", "character varying", "jsonb")
 
 
@@ -68,7 +71,9 @@ def _copied(column: str, kind: str, id_column: str) -> str:
     if column == id_column:
         return "new_id" if kind == "uuid" else "new_id::text"
     if column == "next_attempt_at":
-        return "now() - make_interval(hours => 1) + make_interval(secs => n / 10000.0)"
+        return (
+            f"now() - make_interval(secs => {DUE_FOR.total_seconds()}) + make_interval(secs => n / 10000.0)"
+        )
     if kind in TEXTS:
         return f'replace(t."{column}"::text, t."{id_column}"::text, new_id::text)::{kind}'
     return f't."{column}"'
