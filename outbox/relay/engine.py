@@ -1,7 +1,7 @@
 """The relay's rounds: claim → send → settle. Whoever runs it (see :mod:`outbox.relay`) calls this.
 
-While one batch is being sent, the one before it is settled and the next one is claimed: the database and this process
-work at the same time.
+While one batch is being sent, the one before it is settled and the next one is claimed, each on a connection of its
+own: both halves of the database's work and this process's own go on at the same time.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from outbox.relay.gate import Gate
 from outbox.relay.horizon import Horizon
 from outbox.relay.per_process import PerProcess
 from outbox.relay.sender import Sender
+from outbox.relay.settling import Settling
 from outbox.transports.base import Errors, Transport
 from outbox.wording import describe
 
@@ -82,21 +83,22 @@ class Relay:
         sending: Batch | None = None
         following: Batch | None = None
         more = not self.breaker.is_open
-        try:
-            while sending or more:
-                if more := more and batches > 0 and not self.stopping and time.monotonic() < until:
-                    following = Batch.claim(self.name, self._horizon, self._gate)
-                    batches, more, done = batches - 1, following.more, done + following.done
-                errors = self._outcome(sending) if sending else {}
-                sent, sending, following = sending, self._begin(following), None
-                if sent:
-                    done += sent.settle(errors)
-        except BrokerUnavailable as error:
-            return done + self._give_back(error, sending, following)
-        except Exception:
-            self._let_go(sending, following)
-            raise
-        return done
+        with Settling(self.name) as settling:
+            try:
+                while sending or more:
+                    if more := more and batches > 0 and not self.stopping and time.monotonic() < until:
+                        following = Batch.claim(self.name, self._horizon, self._gate)
+                        batches, more, done = batches - 1, following.more, done + following.done
+                    errors = self._outcome(sending) if sending else {}
+                    sent, sending, following = sending, self._begin(following), None
+                    if sent:
+                        done += settling.settle(sent, errors, more=sending is not None)
+            except BrokerUnavailable as error:
+                return done + self._give_back(error, sending, following) + settling.finish()
+            except Exception:
+                self._let_go(sending, following)
+                raise
+            return done + settling.finish()
 
     def rescue(self) -> claims.Rescued:
         """Bring back what dead relays, dead consumers and forgetful brokers left behind, all of it."""

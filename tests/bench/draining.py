@@ -21,7 +21,9 @@ from tests.harness.waiting import wait_until
 
 WARM_UP = 100
 PATIENCE = 600.0  # seconds for a drain
-POLL_SECONDS = 0.005
+NEAR = 2000
+"""Messages before the end from which on it is looked at more often."""
+POLL_SECONDS, REST_SECONDS = 0.01, 0.05
 ON_THEIR_WAY = "status IN ('processing', 'sent') AND consumed_at IS NULL"
 """The condition of the index of leased rows."""
 
@@ -162,10 +164,11 @@ def _warm_up(contender: Contender, connection: Connection[Any]) -> None:
     _empty_broker(contender.lab)
     since = _fill(contender, connection, WARM_UP)
     contender.wake(connection)
-    wait_until(
-        lambda: contender.lab.queued() >= WARM_UP and contender.is_empty(connection, since),
-        "the relay to warm up",
-    )
+    with contender.lab.broker as broker:
+        wait_until(
+            lambda: contender.lab.queued(broker) >= WARM_UP and contender.is_empty(connection, since),
+            "the relay to warm up",
+        )
     contender.clear(connection)
 
 
@@ -183,14 +186,16 @@ def _wait(
     count: int,
     since: datetime,
 ) -> None:
-    """Until all is in the broker and settled. Counting in the broker costs next to nothing."""
+    """Until all is in the broker and settled. It looks rarely: whoever looks takes time from what is measured."""
+    lab = contender.lab
     end = time.monotonic() + PATIENCE
-    while contender.lab.queued() < count or not contender.is_empty(connection, since):
-        time.sleep(POLL_SECONDS)
-        dead = [process for process in processes if process.popen.poll() is not None]
-        if dead or time.monotonic() > end:
-            tails = "\n".join(process.output[-2000:] for process in processes)
-            raise AssertionError(f"The table was not drained:\n{tails}")
+    with lab.broker as broker:
+        while (queued := lab.queued(broker)) < count or not contender.is_empty(connection, since):
+            time.sleep(POLL_SECONDS if count - queued < NEAR else REST_SECONDS)
+            dead = [process for process in processes if process.popen.poll() is not None]
+            if dead or time.monotonic() > end:
+                tails = "\n".join(process.output[-2000:] for process in processes)
+                raise AssertionError(f"The table was not drained:\n{tails}")
 
 
 def _empty_broker(lab: Lab) -> None:

@@ -86,11 +86,11 @@ class Lab:
         }
         return {name: [p.popen.pid for p in processes] for name, processes in roots.items()} | servers
 
-    def queued(self, queue: str = QUEUE) -> int:
-        """Messages in a queue of the broker."""
-        with self.broker as broker, broker.pipeline(transaction=False) as pipeline:
+    def queued(self, broker: redis.Redis) -> int:
+        """Messages in the queue, asked for on a connection that is open already."""
+        with broker.pipeline(transaction=False) as pipeline:
             for step in STEPS:
-                pipeline.llen(queue + step)
+                pipeline.llen(QUEUE + step)
             return sum(pipeline.execute())
 
     def end(self, *processes: Process) -> None:

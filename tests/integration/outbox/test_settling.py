@@ -1,0 +1,121 @@
+"""What became of a batch is written down while the next ones are claimed and sent."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+from django.db import OperationalError, connection, transaction
+
+from outbox import claims
+from outbox.models import Message, Status
+from outbox.relay.engine import Relay
+from outbox.transports.memory import MemoryTransport
+from tests.harness.waiting import wait_until
+
+pytestmark = pytest.mark.postgresql
+
+
+@pytest.fixture
+def relay(settings) -> Relay:
+    """One whose batches are of two messages."""
+    settings.OUTBOX = {**settings.OUTBOX, "BATCH_SIZE": 2}
+    return Relay(MemoryTransport())
+
+
+@contextmanager
+def settling(monkeypatch, before) -> Iterator[list[str]]:
+    """Have something done before each settling; yields the names of the threads that settle."""
+    threads: list[str] = []
+    settle = claims.settle_sent
+
+    def noted(*args) -> int:
+        threads.append(threading.current_thread().name)
+        before(len(threads))
+        return settle(*args)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(claims, "settle_sent", noted)
+        yield threads
+
+
+def background_threads() -> list[str]:
+    return [thread.name for thread in threading.enumerate() if thread.name.endswith(" settles")]
+
+
+def sessions() -> int:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()")
+        return cursor.fetchone()[0]
+
+
+def test_the_next_batch_is_claimed_while_one_is_settled(messages, relay: Relay, monkeypatch) -> None:
+    """Neither the settling nor the claiming waits for the other."""
+    ids = messages(6)
+    others: list[int] = []
+
+    def before(nth: int) -> None:
+        if nth == 1:
+            processing = Message.objects.filter(status=Status.PROCESSING)
+            wait_until(lambda: processing.count() == 6, "the third batch to be claimed")
+            others.append(processing.count())
+
+    with settling(monkeypatch, before):
+        assert relay.drain().sent == 6
+    assert others == [6]
+    assert Message.objects.filter(id__in=ids, status=Status.SENT).count() == 6
+
+
+def test_a_single_batch_needs_no_second_connection(messages, relay: Relay, monkeypatch) -> None:
+    """Whoever finds little to do pays for nothing more."""
+    messages(2)
+    with settling(monkeypatch, lambda _: None) as threads:
+        assert relay.drain().sent == 2
+    assert threads == [threading.current_thread().name]
+
+
+def test_a_drain_leaves_neither_thread_nor_connection(messages, relay: Relay) -> None:
+    """They are the drain's own."""
+    before = sessions()
+    messages(6)
+    relay.drain()
+    wait_until(lambda: not background_threads() and sessions() == before, "them to be gone")
+
+
+def test_where_its_connection_fails_another_one_settles(messages, relay: Relay, monkeypatch) -> None:
+    """A database that ended that session is no reason to send anything twice."""
+    messages(6)
+
+    def before(nth: int) -> None:
+        if nth == 1:
+            connection.close()
+            raise OperationalError("terminating connection due to administrator command")
+
+    with settling(monkeypatch, before) as threads:
+        assert relay.drain().sent == 6
+    assert threads[1] == threading.current_thread().name
+    assert Message.objects.filter(status=Status.SENT, lock_id=None).count() == 6
+
+
+def test_another_error_in_the_background_ends_the_round(messages, relay: Relay, monkeypatch) -> None:
+    """It is not lost with the thread; what was claimed and not sent goes back at once."""
+    messages(8)
+
+    def before(nth: int) -> None:
+        if nth == 1:
+            raise RuntimeError("a flaw of ours")
+
+    with settling(monkeypatch, before), pytest.raises(RuntimeError, match="a flaw of ours"):
+        relay.drain()
+    assert Message.objects.filter(status=Status.PENDING, attempts=0).exists()
+    wait_until(lambda: not background_threads(), "the thread to be gone")
+
+
+def test_inside_a_transaction_everything_stays_on_its_connection(messages, relay: Relay, monkeypatch) -> None:
+    """As in a test case of Django: another connection would not see the rows."""
+    messages(6)
+    with transaction.atomic(), settling(monkeypatch, lambda _: None) as threads:
+        assert relay.drain().sent == 6
+    assert set(threads) == {threading.current_thread().name}
