@@ -7,13 +7,14 @@ sent under a row lock.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from operator import attrgetter
 from uuid import UUID
 
 from outbox.conf import conf
 from outbox.store import store
-from outbox.store.records import Claim, Claimed, Failure, Floors, Rescued
+from outbox.store.records import Claim, Claimed, Failure, Floors, Rescued, Unsettled
 
 __all__ = [
     "Claim",
@@ -21,18 +22,23 @@ __all__ = [
     "Failure",
     "Floors",
     "Rescued",
+    "Unsettled",
     "claim",
     "defer",
     "free",
     "heal",
     "hold",
-    "refused",
     "release",
     "renew",
     "rescue",
     "settle_failed",
     "settle_sent",
+    "unsettled",
 ]
+
+PAUSES = (0.02, 0.05, 0.1)
+"""Seconds between two tries to give back what another transaction holds. A claim takes less; a lost lease is not found
+however long one tries."""
 
 
 def claim(limit: int, by: str = "", floors: Floors | None = None) -> Claim:
@@ -76,28 +82,27 @@ def settle_failed(claim: Claim, failures: Iterable[Failure], worker: str) -> int
     return settled
 
 
-def refused(claim: Claim, ids: Sequence[UUID]) -> int:
-    """How many of these our lease ran out for: others have them, or they came back, and our writes changed nothing.
+def unsettled(claim: Claim, ids: Sequence[UUID]) -> Unsettled:
+    """Of messages that a settle did not change: those that are still ours, because another transaction held their rows;
+    and how many our lease ran out for: others have them, or they came back.
 
-    Not guaranteed: that it is all of them. What others have sent by now looks as if it were ours.
+    A claim of another relay that began before ours looks at our rows, too, and holds them until it ends.
+
+    Not guaranteed: that all refusals are counted. What others have sent by now looks as if it were ours.
     """
     wanted = set(ids)
     attempts = {message.id: message.attempts for message in claim.messages if message.id in wanted}
-    return store().count_refused(attempts, claim.lock_id)
+    return store().unsettled(attempts, claim.lock_id)
 
 
 def release(claim: Claim, ids: Sequence[UUID]) -> int:
     """Processing → Pending for those still ours, the attempt refunded: it was not the message's fault."""
-    if not ids:
-        return 0
-    return store().release(ids, claim.lock_id)
+    return _insist(lambda: store().release(ids, claim.lock_id), len(ids))
 
 
 def defer(claim: Claim, delays: Sequence[tuple[UUID, float]]) -> int:
     """Processing → Pending, due in so many seconds, for those still ours, the attempt refunded."""
-    if not delays:
-        return 0
-    return store().defer(delays, claim.lock_id)
+    return _insist(lambda: store().defer(delays, claim.lock_id), len(delays))
 
 
 def hold(claim: Claim, paused: Mapping[UUID, Sequence[UUID]]) -> int:
@@ -111,9 +116,7 @@ def hold(claim: Claim, paused: Mapping[UUID, Sequence[UUID]]) -> int:
         How many wait now.
     """
     pairs = [(id_, pause) for pause, ids in paused.items() for id_ in ids]
-    if not pairs:
-        return 0
-    held = store().hold(pairs, claim.lock_id)
+    held = _insist(lambda: store().hold(pairs, claim.lock_id), len(pairs))
     if held < len(pairs):
         release(claim, [id_ for id_, _ in pairs])
     return held
@@ -136,3 +139,15 @@ def rescue(limit: int) -> Rescued:
     sent again ``MAX_RESENDS`` times.
     """
     return store().rescue(limit, conf().MAX_LOST_LEASES, conf().MAX_RESENDS)
+
+
+def _insist(write: Callable[[], int], wanted: int) -> int:
+    """Write what is not sent back for all of its rows. Another relay's claim may hold some for a moment (see
+    :func:`unsettled`), and who waits for the end of the lease instead waits long. Returns how many were written."""
+    done = write() if wanted else 0
+    for pause in PAUSES:
+        if done >= wanted:
+            break
+        time.sleep(pause)
+        done += write()
+    return done

@@ -30,8 +30,6 @@ logger = logging.getLogger(__name__)
 
 LOOK_AROUND = 0.2
 """Seconds between two looks at whether the relay is to stop, while the broker has not answered."""
-KEYED_TRIES = 3
-"""Times that a batch with keys is settled: another relay may hold a row for a moment, to put others behind it."""
 STOP_GRACE = 5.0
 """Seconds that a relay which is to stop waits for the broker's answer."""
 
@@ -113,20 +111,20 @@ class Batch:
                 self.renewed_at = time.monotonic()
 
     def settle(self, errors: Errors) -> Round:
-        """Write down what became of each message. What is in other hands by now is refused, and counted."""
-        sent_ids = [id_ for id_ in self.ids if id_ not in errors]
-        failures = _failures(self.messages, errors)
-        sent = failed = refused = 0
-        for _ in range(1 if not any(message.key for message in self.messages) else KEYED_TRIES):
-            sent += claims.settle_sent(self.held, sent_ids)
-            failed += claims.settle_failed(self.held, failures, self.by)
-            if sent + failed == len(self.messages):
-                break
-        if sent + failed < len(self.messages):
-            refused = claims.refused(self.held, self.ids)
-        if refused:
-            logger.warning("%s: the lease had run out: %s outcomes were refused", self.by, refused)
-        return Round(sent=sent, failed=failed, refused=refused)
+        """Write down what became of each message. What is in other hands by now is refused, and counted.
+
+        Rows that another transaction holds are not waited for. They stay in :attr:`messages`, to be settled again.
+        """
+        sent = claims.settle_sent(self.held, [id_ for id_ in self.ids if id_ not in errors])
+        failed = claims.settle_failed(self.held, _failures(self.messages, errors), self.by)
+        if sent + failed == len(self.messages):
+            self.messages = []
+            return Round(sent=sent, failed=failed)
+        left = claims.unsettled(self.held, self.ids)
+        self.messages = [message for message in self.messages if message.id in left.ours]
+        if left.refused:
+            logger.warning("%s: the lease had run out: %s outcomes were refused", self.by, left.refused)
+        return Round(sent=sent, failed=failed, refused=left.refused)
 
     def release(self) -> int:
         """Give all of it back, the attempts refunded."""

@@ -13,12 +13,13 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from django.utils.module_loading import import_string
 
 from outbox import claims, controls
 from outbox.conf import conf
+from outbox.database import DATABASE_AWAY
 from outbox.exceptions import BrokerUnavailable
 from outbox.relay.batch import Batch, Round
 from outbox.relay.breaker import Breaker
@@ -55,6 +56,7 @@ class Relay:
         self._gate = Gate()
         self._horizon = Horizon()
         self._sender: Sender[Errors] = Sender(self.name)
+        self._settling = Settling(self.name)
         self._next_rescue = 0.0
         self._next_heal = 0.0
 
@@ -83,22 +85,23 @@ class Relay:
         sending: Batch | None = None
         following: Batch | None = None
         more = not self.breaker.is_open
-        with Settling(self.name) as settling:
-            try:
-                while sending or more:
-                    if more := more and batches > 0 and not self.stopping and time.monotonic() < until:
-                        following = Batch.claim(self.name, self._horizon, self._gate)
-                        batches, more, done = batches - 1, following.more, done + following.done
-                    errors = self._outcome(sending) if sending else {}
-                    sent, sending, following = sending, self._begin(following), None
-                    if sent:
-                        done += settling.settle(sent, errors, more=sending is not None)
-            except BrokerUnavailable as error:
-                return done + self._give_back(error, sending, following) + settling.finish()
-            except Exception:
-                self._let_go(sending, following)
-                raise
-            return done + settling.finish()
+        try:
+            while sending or more:
+                if more := more and batches > 0 and not self.stopping and time.monotonic() < until:
+                    following = Batch.claim(self.name, self._horizon, self._gate)
+                    batches, more, done = batches - 1, following.more, done + following.done
+                errors = self._outcome(sending) if sending else {}
+                sent, sending, following = sending, self._begin(following), None
+                if sent:
+                    done += self._settling.settle(sent, errors, more=sending is not None)
+        except BrokerUnavailable as error:
+            done += self._give_back(error, sending, following)
+        except Exception:
+            self._let_go(sending, following)
+            raise
+        finally:
+            done += self._settling.finish()
+        return done + self._settling.settle_left()
 
     def rescue(self) -> claims.Rescued:
         """Bring back what dead relays, dead consumers and forgetful brokers left behind, all of it."""
@@ -117,12 +120,14 @@ class Relay:
 
     @property
     def patience(self) -> float:
-        """Seconds after which to come round again, though nobody wakes it: a probe of the broker, or a rate limit's
-        next slot. Infinite when neither is waited for."""
-        return min(self.breaker.remaining or math.inf, self._gate.patience)
+        """Seconds after which to come round again, though nobody wakes it: a probe of the broker, a rate limit's next
+        slot, something that is to be settled again. Infinite when none of it is waited for."""
+        return min(self.breaker.remaining or math.inf, self._gate.patience, self._settling.patience)
 
     def close(self) -> None:
-        """Let go of the broker."""
+        """Let go of the broker, once all that can be settled is."""
+        with suppress(*DATABASE_AWAY):
+            self._settling.settle_left(at_once=True)
         self._sender.close()
         self.transport.close()
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from uuid import UUID
 
 from outbox.rows import NewMessage
-from outbox.store.records import Claim, Failure, Floors, Rescued, Run
+from outbox.store.records import Claim, Failure, Floors, Rescued, Run, Unsettled
 
 
 class Store(ABC):
@@ -38,8 +38,8 @@ class Store(ABC):
         """
 
     @abstractmethod
-    def count_refused(self, attempts: Mapping[UUID, int], lock_id: UUID) -> int:
-        """How many, by their attempts of this claim, are in other hands, or back, because the lease ran out."""
+    def unsettled(self, attempts: Mapping[UUID, int], lock_id: UUID) -> Unsettled:
+        """What a settle did not find, by the attempts of this claim: still ours, or gone because the lease ran out."""
 
     @abstractmethod
     def release(self, ids: Sequence[UUID], lock_id: UUID) -> int:

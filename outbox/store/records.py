@@ -54,6 +54,13 @@ class Claim:
         return [message.id for message in self.messages]
 
 
+class Unsettled(NamedTuple):
+    """What a settle did not find: ``ours`` still, held by another transaction; and how many it came too late for."""
+
+    ours: set[UUID]
+    refused: int
+
+
 class Failure(NamedTuple):
     """A message that was not sent, why, and the seconds until its next attempt (``None``: Failed)."""
 

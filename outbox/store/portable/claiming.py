@@ -15,7 +15,7 @@ from outbox.database import atomic
 from outbox.models import Attempt, Message, Pause, Status
 from outbox.store.base import Store
 from outbox.store.portable.rows import DUE_AGAIN, FREE, ON_ITS_WAY, OVER, REFUND, later, locked, rows
-from outbox.store.records import Claim, Claimed, Failure, Floors
+from outbox.store.records import Claim, Claimed, Failure, Floors, Unsettled
 
 
 class Claiming(Store):
@@ -68,13 +68,14 @@ class Claiming(Store):
             Attempt.objects.using(conf().DATABASE).bulk_create([failed.attempt(worker) for failed in settled])
         return len(settled)
 
-    def count_refused(self, attempts: Mapping[UUID, int], lock_id: UUID) -> int:
+    def unsettled(self, attempts: Mapping[UUID, int], lock_id: UUID) -> Unsettled:
         found = rows().filter(id__in=attempts).values_list("id", "attempts", "status", "lock_id")
         notes = Attempt.objects.using(conf().DATABASE).filter(
             message__in=attempts, stage=Attempt.Stage.UNKNOWN
         )
         handed_back = set(notes.values_list("message", "number"))
-        return sum(
+        ours = {id_ for id_, _, status, lock in found if status == Status.PROCESSING and lock == lock_id}
+        refused = sum(
             (
                 (status == Status.PROCESSING and lock != lock_id and attempt == attempts[id_])
                 or (status == Status.PENDING and attempt < attempts[id_])
@@ -82,6 +83,7 @@ class Claiming(Store):
             and (id_, attempts[id_]) not in handed_back
             for id_, attempt, status, lock in found
         )
+        return Unsettled(ours, refused)
 
     def release(self, ids: Sequence[UUID], lock_id: UUID) -> int:
         with atomic():

@@ -13,13 +13,13 @@ from outbox.rows import NewMessage
 from outbox.store.base import Store
 from outbox.store.postgresql.claiming import (
     CLAIM,
-    COUNT_REFUSED,
     DEFER,
     HOLD,
     RELEASE,
     RENEW,
     SETTLE_FAILED,
     SETTLE_SENT,
+    UNSETTLED,
 )
 from outbox.store.postgresql.consuming import (
     CALL_OFF,
@@ -42,6 +42,7 @@ from outbox.store.records import (
     Floors,
     Rescued,
     Run,
+    Unsettled,
     is_refunded,
 )
 
@@ -92,8 +93,10 @@ class PostgreSQL(Store):
         refunds = [failure.is_refunded for failure in failures]
         return execute(SETTLE_FAILED, [ids, errors, delays, stages, refunds, ids, lock_id, worker])
 
-    def count_refused(self, attempts: Mapping[UUID, int], lock_id: UUID) -> int:
-        return int(fetch(COUNT_REFUSED, [list(attempts), list(attempts.values()), lock_id])[0][0])
+    def unsettled(self, attempts: Mapping[UUID, int], lock_id: UUID) -> Unsettled:
+        rows = fetch(UNSETTLED, [lock_id, list(attempts), list(attempts.values())])
+        ours = {id_ for id_, is_ours in rows if is_ours}
+        return Unsettled(ours, len(rows) - len(ours))
 
     def release(self, ids: Sequence[UUID], lock_id: UUID) -> int:
         return execute(RELEASE, [list(ids), lock_id])

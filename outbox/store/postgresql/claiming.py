@@ -150,15 +150,22 @@ WHERE m.id = given.id AND m.id IN (
   AND EXISTS (SELECT 1 FROM outbox_pause p WHERE p.id = given.pause)
 """
 
-COUNT_REFUSED = """
-SELECT count(*) FROM outbox_message m JOIN unnest(%s::uuid[], %s::int[]) AS ours(id, attempt) ON m.id = ours.id
-WHERE ((m.status = 'processing' AND m.lock_id <> %s AND m.attempts = ours.attempt)
-    OR (m.status = 'pending' AND m.attempts < ours.attempt))
-  AND NOT EXISTS (
-      SELECT 1 FROM outbox_attempt a WHERE a.message_id = m.id AND a.number = ours.attempt AND a.stage = 'unknown'
-  )
+UNSETTLED = """
+SELECT m.id, m.status = 'processing' AND m.lock_id = ours.lock_id
+FROM (
+    SELECT id, attempt, %s::uuid AS lock_id FROM unnest(%s::uuid[], %s::int[]) AS given(id, attempt)
+) AS ours JOIN outbox_message m ON m.id = ours.id
+WHERE (m.status = 'processing' AND m.lock_id = ours.lock_id)
+   OR (
+      ((m.status = 'processing' AND m.attempts = ours.attempt) OR (m.status = 'pending' AND m.attempts < ours.attempt))
+      AND NOT EXISTS (
+          SELECT 1 FROM outbox_attempt a
+          WHERE a.message_id = m.id AND a.number = ours.attempt AND a.stage = 'unknown'
+      )
+   )
 """
-"""Of messages that a settle did not find: those that others have now, or that came back with their attempt refunded.
+"""Of messages that a settle did not find: those that are still ours, because another transaction held their rows; and
+those that others have now, or that came back with their attempt refunded.
 
 A consumer that was quicker, whatever came of it, is no refusal: it keeps the attempt, or has noted that it did not know
 the message.

@@ -73,7 +73,7 @@ def test_every_late_write_is_refused_and_counted(messages) -> None:
         claims.settle_failed(old, [Failure(ids[1], "late", 1.0), Failure(ids[2], "late", None)], "old") == 0
     )
     assert claims.release(old, ids) == claims.renew(old, ids) == claims.defer(old, [(ids[0], 5.0)]) == 0
-    assert claims.refused(old, ids) == 3
+    assert claims.unsettled(old, ids) == (set(), 3)
     assert list(Message.objects.order_by("id").values()) == before
     assert not Attempt.objects.exists()
 

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import psycopg
 import pytest
 from django.db import OperationalError, connection, transaction
 
 from outbox import claims
 from outbox.models import Message, Status
 from outbox.relay.engine import Relay
+from outbox.relay.settling import AGAIN_AFTER
+from outbox.transports.base import Errors
 from outbox.transports.memory import MemoryTransport
 from tests.harness.waiting import wait_until
 
@@ -39,6 +43,30 @@ def settling(monkeypatch, before) -> Iterator[list[str]]:
     with monkeypatch.context() as patch:
         patch.setattr(claims, "settle_sent", noted)
         yield threads
+
+
+class Held(MemoryTransport):
+    """While it sends, another transaction takes hold of the first message, as a claim that began before ours does."""
+
+    def send(self, messages) -> Errors:
+        params = {**connection.get_connection_params(), "cursor_factory": psycopg.Cursor}
+        self.other = psycopg.connect(**params)
+        self.other.execute("SELECT 1 FROM outbox_message WHERE id = %s FOR UPDATE", [messages[0].id])
+        return super().send(messages)
+
+    def let_go(self) -> None:
+        self.other.close()
+
+
+@pytest.fixture
+def held() -> Iterator[Held]:
+    transport = Held()
+    yield transport
+    transport.let_go()
+
+
+def statuses() -> list[str]:
+    return list(Message.objects.order_by("id").values_list("status", flat=True))
 
 
 def background_threads() -> list[str]:
@@ -119,3 +147,60 @@ def test_inside_a_transaction_everything_stays_on_its_connection(messages, relay
     with transaction.atomic(), settling(monkeypatch, lambda _: None) as threads:
         assert relay.drain().sent == 6
     assert set(threads) == {threading.current_thread().name}
+
+
+def test_what_another_claim_holds_is_settled_a_moment_later(messages, held: Held) -> None:
+    """A claim that began before ours locks what ours took, only to see that it is taken. It costs us no lease."""
+    relay = Relay(held)
+    messages(2)
+    assert relay.drain().sent == 1
+    assert statuses() == [Status.PROCESSING, Status.SENT]
+    assert 0 < relay.patience <= AGAIN_AFTER
+    held.let_go()
+    wait_until(lambda: relay.patience == 0, "its moment")
+    assert relay.drain().sent == 1
+    assert statuses() == [Status.SENT, Status.SENT]
+    assert relay.patience == math.inf
+
+
+def test_what_stays_locked_is_left_to_its_consumer(messages, held: Held) -> None:
+    """It is tried once more, and not for ever: a consumer settles what it holds itself."""
+    relay = Relay(held)
+    messages(1)
+    relay.drain()
+    wait_until(lambda: relay.patience == 0, "its moment")
+    assert relay.drain().sent == 0
+    assert relay.patience == math.inf
+    assert statuses() == [Status.PROCESSING]
+
+
+def test_a_relay_that_ends_settles_what_is_left_at_once(messages, held: Held) -> None:
+    """There is no moment later."""
+    relay = Relay(held)
+    messages(1)
+    relay.drain()
+    held.let_go()
+    relay.close()
+    assert statuses() == [Status.SENT]
+
+
+def test_what_is_given_back_goes_back_although_another_claim_looks_at_it(messages) -> None:
+    """A release, a rate limit or a pause does not leave a message to the end of its lease for that."""
+    (id_,) = messages(1)
+    claim = claims.claim(1)
+    held, let_go = threading.Event(), threading.Event()
+
+    def look() -> None:
+        with transaction.atomic():
+            Message.objects.select_for_update().get(pk=id_)
+            held.set()
+            let_go.wait(5)
+        connection.close()
+
+    thread = threading.Thread(target=look)
+    thread.start()
+    held.wait(5)
+    threading.Timer(0.03, let_go.set).start()
+    assert claims.release(claim, claim.ids) == 1
+    thread.join()
+    assert Message.objects.get(pk=id_).status == Status.PENDING
