@@ -10,6 +10,7 @@ from django.core.mail import send_mail
 from django.db.models import F
 from django.template.loader import render_to_string
 from django.utils import translation
+from django.utils.functional import SimpleLazyObject
 
 from orders.events import OrderCancelled, OrderPaid, OrderPlaced, OrderShipped
 from orders.models import DailySales, Order
@@ -59,7 +60,7 @@ def _email(order_id: UUID, what: str) -> None:
     context: dict[str, Any] = {
         "order": order,
         "lines": order.lines.select_related("product"),
-        "shipment": order.shipments.last(),
+        "shipment": SimpleLazyObject(order.shipments.last),  # only one of the letters tells of it
     }
     with translation.override(order.language):
         context["reason"] = in_words(order, order.reason)

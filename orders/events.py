@@ -9,6 +9,9 @@ from uuid import UUID
 
 from outbox.api import event
 
+LATER = 6
+"""The priority of what tells of an order, such as letters: behind the steps of all orders, which have the middle."""
+
 
 @event("orders.order_placed")
 @dataclass(frozen=True)

@@ -29,7 +29,7 @@ class OutOfStock(OrdersError):
 
 
 class OrderChanged(OrdersError):
-    """Somebody else changed the order's status in the meantime: look again."""
+    """There is no way for the order from its status to that one (any more): look again."""
 
 
 class CannotCancel(OrdersError):

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from django.conf import settings
 
-from orders.events import OrderCancelled
+from orders.events import LATER, OrderCancelled
 from orders.exceptions import OutOfStock
 from orders.gateways.dependencies import CARRIER, PAYMENT
 from orders.gateways.errors import GatewayMisused, GatewayRefused
@@ -25,8 +25,8 @@ def _cancelling(_: UUID, key: str, reason: str) -> None:
 
 
 def _cancelled(_: UUID, key: str, reason: str) -> None:
-    order = change_status(key, Order.Status.CANCELLED, reason=reason)
-    publish(OrderCancelled(order.id, reason))
+    change_status(key, Order.Status.CANCELLED, reason=reason)
+    publish(OrderCancelled(UUID(key), reason), priority=LATER)
 
 
 def _needs_attention(_: UUID, key: str, __: str) -> None:

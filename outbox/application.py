@@ -48,7 +48,7 @@ class DurableCelery(Celery):
 
     def on_init(self) -> None:
         """Celery's hook."""
-        self.steps["consumer"].add("outbox.bootsteps:EventsTogether")
+        self.steps["consumer"].update(("outbox.bootsteps:EventsTogether", "outbox.bootsteps:OneClient"))
 
     def send_task(self, name: str, *args: Any, **options: Any) -> Any:
         """As Celery's. A name that is not registered here goes straight to the broker, as do tasks that opted out."""

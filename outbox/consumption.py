@@ -36,7 +36,7 @@ def current(message_id: UUID, attempt: int, consumer: str = "") -> Message | Non
         status__in=[Status.PROCESSING, Status.SENT],
         consumed_at=None,
     )
-    return on_its_way.filter(addressed_to(consumer or _task_at_work())).first()
+    return on_its_way.filter(addressed_to(consumer or task_at_work())).first()
 
 
 def consume(message_id: UUID, attempt: int) -> bool:
@@ -45,7 +45,7 @@ def consume(message_id: UUID, attempt: int) -> bool:
     Called in a worker's task, the message must be addressed to that task. A duplicate that runs at the same time waits
     for this transaction and then gets ``False``.
     """
-    return _end(message_id, store().consume(message_id, attempt, _task_at_work()))
+    return note_end(message_id, store().consume(message_id, attempt, task_at_work()))
 
 
 def take_lease(message_id: UUID, attempt: int, seconds: float, *, worker: str = "") -> UUID | None:
@@ -56,13 +56,13 @@ def take_lease(message_id: UUID, attempt: int, seconds: float, *, worker: str = 
     Not guaranteed: that the work happens once. A holder that dies is followed by another attempt.
     """
     lock_id = uuid4()
-    taken = store().take_lease(message_id, attempt, seconds, lock_id, worker, _task_at_work())
+    taken = store().take_lease(message_id, attempt, seconds, lock_id, worker, task_at_work())
     return lock_id if taken else None
 
 
 def finish_lease(message_id: UUID, lock_id: UUID) -> bool:
     """Mark leased work as consumed; ``False`` when the lease was lost to another holder meanwhile."""
-    return _end(message_id, store().finish_lease(message_id, lock_id))
+    return note_end(message_id, store().finish_lease(message_id, lock_id))
 
 
 def fail(
@@ -128,10 +128,17 @@ def call_off(message_id: UUID, reason: str) -> bool:
 
     Returns ``False`` when it was consumed already.
     """
-    return _end(message_id, store().call_off(message_id, reason))
+    return note_end(message_id, store().call_off(message_id, reason))
 
 
-def _task_at_work() -> str:
+def note_end(message_id: UUID, is_keyed: bool | None) -> bool:
+    """Whether a statement has ended a message, by its answer; then the next one of its key may go."""
+    if is_keyed:
+        _free(message_id)
+    return is_keyed is not None
+
+
+def task_at_work() -> str:
     """The name under which the worker's task was sent; empty outside of one.
 
     Not that of the task's function: an application may register one under several names.
@@ -145,13 +152,6 @@ def _fail(run: Run, error: str, delay: float | None, stage: str) -> bool:
     if failed and delay is None:
         _free(run.message_id)  # where a failed message of its key lets the others pass
     return failed
-
-
-def _end(message_id: UUID, is_keyed: bool | None) -> bool:
-    """Whether the message has ended here; then the next one of its key may go."""
-    if is_keyed:
-        _free(message_id)
-    return is_keyed is not None
 
 
 def _free(message_id: UUID) -> None:

@@ -7,7 +7,8 @@ one ``INSERT … VALUES``, many as a ``COPY``. Other databases get Django's mode
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -17,6 +18,8 @@ from outbox.relay.courier import LEASE, Courier
 from outbox.relay.handing_over import courier_for, send_on_commit
 from outbox.relay.wakeup import wake_on_commit
 from outbox.rows import COLUMNS, REPLACED, NewMessage, latest
+
+Part = tuple[str, list[Any], Callable[[], None]]
 
 ROWS_PER_STATEMENT = 1000
 COPY_FROM = 20
@@ -48,9 +51,9 @@ def insert(messages: Sequence[NewMessage]) -> list[UUID]:
         return []
     with_sql = _has_own_sql()
     if with_sql and (courier := courier_for(messages)):
-        since = time.monotonic()
-        _write_claimed(courier, messages)
-        send_on_commit(courier, messages, since)
+        sql, params, follow_up = _claimed(courier, messages)
+        execute(sql, params, prepared=True)
+        follow_up()
         return [message.id for message in messages]
     plain = [message for message in messages if message.schedule_key is None]
     for start in range(0, len(plain), ROWS_PER_STATEMENT):
@@ -59,9 +62,24 @@ def insert(messages: Sequence[NewMessage]) -> list[UUID]:
     if len(plain) < len(messages):
         named = [message for message in messages if message.schedule_key is not None]
         ids = (_replace if with_sql else inserting_models.replace)(named)
-    if any(message.is_due for message in messages):
-        wake_on_commit()
+    _wake_for(messages)
     return [ids.get(message.name, message.id) for message in messages]
+
+
+def as_part(messages: Sequence[NewMessage]) -> Part:
+    """The INSERT of a few messages, for a caller that makes it a part of a statement of its own. PostgreSQL's only.
+
+    Args:
+        messages: none of which has a ``schedule_key``.
+
+    Returns:
+        SQL, its parameters, and what to call after it, in the same transaction: that has the messages sent at once, or
+        the relay woken, after the commit.
+    """
+    if courier := courier_for(messages):
+        return _claimed(courier, messages)
+    values, params = _values(messages)
+    return INSERT + values, params, partial(_wake_for, messages)
 
 
 def _has_own_sql() -> bool:
@@ -76,12 +94,18 @@ def _write(rows: Sequence[NewMessage]) -> None:
         execute(INSERT + values, params)
 
 
-def _write_claimed(courier: Courier, rows: Sequence[NewMessage]) -> None:
+def _wake_for(messages: Sequence[NewMessage]) -> None:
+    if any(message.is_due for message in messages):
+        wake_on_commit()
+
+
+def _claimed(courier: Courier, rows: Sequence[NewMessage]) -> Part:
     claim = "'processing', 1, %s, %s, statement_timestamp() + make_interval(secs => %s)"
     line = f"({VALUES}, DEFAULT, {claim})"
     ours = [courier.claim.lock_id, courier.name, LEASE]
     params = [value for row in rows for value in (*row.values(), *ours)]
-    execute(INSERT_CLAIMED + ", ".join([line] * len(rows)), params, prepared=True)
+    send = partial(send_on_commit, courier, rows, time.monotonic())
+    return INSERT_CLAIMED + ", ".join([line] * len(rows)), params, send
 
 
 def _copy(rows: Sequence[NewMessage]) -> None:

@@ -30,10 +30,18 @@ STACKS = (
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what starts processes: ``script/test`` runs the rest side by side."""
+    """Mark what starts processes: ``script/test`` runs it after the rest."""
     for item in items:
         if item.nodeid.startswith(STACKS) or "platform" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.processes)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Says which tests may run side by side."""
+    from tests.harness.side_by_side import SideBySide
+
+    return SideBySide(config, log)
 
 
 @pytest.hookimpl(wrapper=True)
@@ -47,11 +55,14 @@ def pytest_runtest_makereport() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> None:
+def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> Emptying | None:
     """The test database, which is emptied quickly between tests where it is PostgreSQL."""
-    if connection.vendor == "postgresql":
-        with django_db_blocker.unblock():
-            Emptying("default").install()
+    if connection.vendor != "postgresql":
+        return None
+    with django_db_blocker.unblock():
+        emptying = Emptying("default")
+    emptying.install()
+    return emptying
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ from orders.models.catalogue import Product
 class Order(models.Model):
     """What a customer ordered, and how far its fulfilment is.
 
-    ``version`` counts the status changes; each change is conditional on it.
+    ``version`` counts the status changes; each is conditional on the status that it leaves.
     """
 
     class Status(models.TextChoices):

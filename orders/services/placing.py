@@ -13,7 +13,7 @@ from django.db import transaction
 from django.utils.translation import get_language
 from django.utils.translation import gettext as _
 
-from orders.events import OrderPlaced
+from orders.events import LATER, OrderPlaced
 from orders.exceptions import InvalidOrder
 from orders.models import Order, OrderLine, Product
 from outbox.api import publish, working_on
@@ -63,8 +63,8 @@ def place_order(customer: User, quantities: Mapping[str, int], delivery: Deliver
             for sku, count in quantities.items()
         )
         with working_on(correlation_id=str(order.id)):
-            publish(OrderPlaced(order.id, order.total, order.currency))
             start(SAGA, str(order.id), actor=customer.get_username())
+            publish(OrderPlaced(order.id, order.total, order.currency), priority=LATER)
     return order
 
 

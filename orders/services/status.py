@@ -1,4 +1,4 @@
-"""An order's status, changed only from the version that was read."""
+"""An order's status: a change is one conditional UPDATE, from where there is a way to it."""
 
 from __future__ import annotations
 
@@ -21,22 +21,20 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     Status.SHIPPED: (),
     Status.CANCELLED: (),
 }
+FROM = {to: [status for status, ways in ALLOWED.items() if to in ways] for to in Status}
 
 
-def change_status(order_id: UUID | str, to: Order.Status, *, reason: str | None = None) -> Order:
+def change_status(order_id: UUID | str, to: Order.Status, *, reason: str | None = None) -> None:
     """Move an order to another status, in the caller's transaction.
 
     Raises:
-        OrderChanged: it moved on since it was read here, or there is no way from where it is; nothing changed.
+        OrderChanged: there is no way to it from where the order is by now; nothing changed.
+        Order.DoesNotExist: there is no such order.
     """
-    order = Order.objects.get(pk=order_id)
-    if to not in ALLOWED[order.status]:
-        raise OrderChanged(f"Order {order.number} is {order.status}: it cannot become {to}.")
+    order = Order.objects.filter(pk=order_id)
     changes = {"status": to, "version": F("version") + 1, "ended_at": Now() if to in Order.ENDED else None}
     if reason is not None:
         changes["reason"] = reason
-    if not Order.objects.filter(pk=order.pk, version=order.version).update(**changes):
-        raise OrderChanged(f"Order {order.number} was changed by somebody else.")
-    order.status = to
-    order.version += 1
-    return order
+    if not order.filter(status__in=FROM[to]).update(**changes):
+        found = order.get()
+        raise OrderChanged(f"Order {found.number} is {found.status}: it cannot become {to}.")

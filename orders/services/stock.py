@@ -18,13 +18,15 @@ def reserve(order_id: UUID | str) -> int:
     Raises:
         OutOfStock: there is too little of a product; the caller's transaction must be rolled back.
     """
-    lines = OrderLine.objects.filter(order_id=order_id).select_related("product").order_by("product__sku")
-    for line in lines:
-        enough = Stock.objects.filter(product_id=line.product_id, on_hand__gte=F("reserved") + line.quantity)
-        if not enough.update(reserved=F("reserved") + line.quantity):
-            raise OutOfStock(f"There is not enough {line.product.name} left for {line.quantity}.")
+    lines = OrderLine.objects.filter(order_id=order_id).order_by("product__sku")
+    wanted = lines.values_list("product_id", "quantity", "product__name")
+    for product, quantity, name in wanted:
+        enough = Stock.objects.filter(product_id=product, on_hand__gte=F("reserved") + quantity)
+        if not enough.update(reserved=F("reserved") + quantity):
+            raise OutOfStock(f"There is not enough {name} left for {quantity}.")
     made = Reservation.objects.bulk_create(
-        Reservation(order_id=order_id, product_id=line.product_id, quantity=line.quantity) for line in lines
+        Reservation(order_id=order_id, product_id=product, quantity=quantity)
+        for product, quantity, _ in wanted
     )
     return len(made)
 
@@ -40,14 +42,14 @@ def ship(order_id: UUID | str) -> int:
 
 
 def _end(order_id: UUID | str, status: Reservation.Status, *, leaves_the_house: bool) -> int:
-    held = Reservation.objects.filter(order_id=order_id, status=Status.RESERVED)
-    ended = 0
-    for reservation in held.select_related("product").order_by("product__sku"):
-        if not held.filter(pk=reservation.pk).update(status=status):
-            continue  # ended by somebody else since it was read
-        gone = reservation.quantity if leaves_the_house else 0
-        Stock.objects.filter(product_id=reservation.product_id).update(
-            reserved=F("reserved") - reservation.quantity, on_hand=F("on_hand") - gone
+    reserved = Reservation.objects.filter(order_id=order_id, status=Status.RESERVED)
+    locked = reserved.select_for_update(of=("self",)).order_by("product__sku")
+    held = list(locked.values_list("pk", "product_id", "quantity"))
+    if held:
+        Reservation.objects.filter(pk__in=[pk for pk, _, _ in held]).update(status=status)
+    for _, product, quantity in held:
+        gone = quantity if leaves_the_house else 0
+        Stock.objects.filter(product_id=product).update(
+            reserved=F("reserved") - quantity, on_hand=F("on_hand") - gone
         )
-        ended += 1
-    return ended
+    return len(held)

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from django.db.models.functions import Now
 
-from orders.events import OrderPaid
+from orders.events import LATER, OrderPaid
 from orders.gateways import payment_gateway
 from orders.gateways.ports import Charge, ChargeRequest, ChargeState, RefundRequest
 from orders.models import Order, Payment
@@ -20,13 +20,9 @@ from outbox.saga.api import DID_NOT_HAPPEN, NOT_KNOWN, Happened, StepCall, Verdi
 
 def charge(call: StepCall) -> dict[str, Any]:
     """Take the money."""
-    order = Order.objects.only("total", "currency", "card").get(pk=call.key)
+    total, currency, card = Order.objects.values_list("total", "currency", "card").get(pk=call.key)
     request = ChargeRequest(
-        key=call.idempotency_key,
-        reference=call.key,
-        amount=order.total,
-        currency=order.currency,
-        card=order.card,
+        key=call.idempotency_key, reference=call.key, amount=total, currency=currency, card=card
     )
     return _kept(payment_gateway().charge(request, traceparent=current_context().traceparent or None))
 
@@ -49,7 +45,7 @@ def record_charge(call: StepCall, result: Mapping[str, Any]) -> None:
         idempotency_key=call.idempotency_key,
     )
     change_status(call.key, Order.Status.PAID)
-    publish(OrderPaid(UUID(call.key), payment.amount, payment.currency))
+    publish(OrderPaid(UUID(call.key), payment.amount, payment.currency), priority=LATER)
 
 
 def refund(call: StepCall) -> dict[str, Any]:

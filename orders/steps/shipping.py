@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
+from uuid import UUID
 
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from orders.events import OrderShipped
+from orders.events import LATER, OrderShipped
 from orders.gateways import carrier, ports
 from orders.gateways.ports import CancellationRequest, ShipmentRequest, ShipmentState
 from orders.models import Order, Shipment
@@ -20,16 +21,8 @@ from outbox.saga.api import DID_NOT_HAPPEN, NOT_KNOWN, Happened, StepCall, Verdi
 
 def create(call: StepCall) -> dict[str, Any]:
     """Hand the parcel over."""
-    order = Order.objects.get(pk=call.key)
-    request = ShipmentRequest(
-        key=call.idempotency_key,
-        reference=call.key,
-        recipient=order.recipient,
-        address=order.address,
-        postcode=order.postcode,
-        city=order.city,
-        country=order.country,
-    )
+    address = Order.objects.values("recipient", "address", "postcode", "city", "country").get(pk=call.key)
+    request = ShipmentRequest(key=call.idempotency_key, reference=call.key, **address)
     return _kept(carrier().create_shipment(request, traceparent=current_context().traceparent or None))
 
 
@@ -50,8 +43,9 @@ def record_shipment(call: StepCall, result: Mapping[str, Any]) -> None:
         idempotency_key=call.idempotency_key,
     )
     stock.ship(call.key)
-    order = change_status(call.key, Order.Status.SHIPPED)
-    publish(OrderShipped(order.id, order.total, order.currency, timezone.now()))
+    change_status(call.key, Order.Status.SHIPPED)
+    total, currency = Order.objects.values_list("total", "currency").get(pk=call.key)
+    publish(OrderShipped(UUID(call.key), total, currency, timezone.now()), priority=LATER)
 
 
 def cancel(call: StepCall) -> dict[str, Any]:

@@ -18,6 +18,7 @@ import threading
 import time
 from collections.abc import Sequence
 from contextlib import suppress
+from operator import attrgetter
 from queue import Empty, SimpleQueue
 from uuid import UUID, uuid4
 
@@ -139,7 +140,7 @@ class Courier:
             connection().close()
         oldest = time.monotonic() - FRESH
         if fresh := [message for since, batch in handed if since > oldest for message in batch]:
-            self._deliver(fresh)
+            self._deliver(sorted(fresh, key=attrgetter("priority")))
         self._give_back([message.id for since, batch in handed if since <= oldest for message in batch])
 
     def _deliver(self, messages: Sequence[Claimed]) -> None:

@@ -10,17 +10,32 @@ from uuid import UUID
 
 from django.db import models
 
-from outbox import consumption
+from outbox import consumption, inserting
 from outbox.conf import conf
 from outbox.database import atomic, execute, fetch
-from outbox.publish import insert, require_transaction
+from outbox.publish import require_transaction
 from outbox.saga import due
 from outbox.saga.exceptions import WrongResult
 from outbox.saga.models import Saga, SagaStep, SagaTransition
-from outbox.saga.store import FromNow, Loaded, Signal
+from outbox.saga.store import Command, FromNow, Loaded, Signal
 from outbox.saga.turn import Turn
+from outbox.store.postgresql.consuming import CONSUME
 
 Part = tuple[str, list[Any]]
+
+LOAD = """
+WITH locked AS MATERIALIZED (SELECT * FROM saga_saga WHERE id = %s FOR UPDATE{skip_locked}){consumed}
+SELECT {saga}, statement_timestamp(), (SELECT x.revision FROM saga_saga x WHERE x.id = s.id),
+    EXISTS (SELECT FROM saga_sagapause z WHERE z.definition = s.definition AND z.ended_at IS NULL), {keyed}, {steps}
+FROM locked s LEFT JOIN saga_sagastep p ON p.saga_id = s.id ORDER BY p.id
+"""
+"""A statement that has waited for a lock sees the locked row as it is now, and all others as they were when it began
+(READ COMMITTED). The second revision is of that time: where they differ, the steps are stale."""
+
+CONSUMED = (
+    f", consumed (keyed) AS ({CONSUME.replace('RETURNING', 'AND EXISTS (SELECT FROM locked) RETURNING')})"
+)
+"""Behind the saga's lock, and once: what a statement updates it sees as it is now."""
 
 NOTED = (
     "saga_id",
@@ -48,17 +63,9 @@ class DatabaseStore:
 
     def __init__(self) -> None:
         self._saga, self._step = _columns(Saga), _columns(SagaStep)
+        self._saga_columns = ", ".join(f"s.{column}" for column in self._saga)
+        self._step_columns = ", ".join(f"p.{column}" for column in self._step)
         self._json = {Saga: _json_columns(Saga), SagaStep: _json_columns(SagaStep)}
-        # A statement that has waited for a lock sees the locked row as it is now, and all others as they were when it
-        # began (READ COMMITTED). The second revision is of that time: where they differ, the steps are stale.
-        self._load = (
-            f"SELECT {', '.join(f's.{c}' for c in self._saga)}, statement_timestamp(),"  # noqa: S608  (our columns)
-            " (SELECT x.revision FROM saga_saga x WHERE x.id = s.id),"
-            " EXISTS (SELECT 1 FROM saga_sagapause z WHERE z.definition = s.definition AND z.ended_at IS NULL),"
-            f" {', '.join(f'p.{c}' for c in self._step)}"
-            " FROM saga_saga s LEFT JOIN saga_sagastep p ON p.saga_id = s.id"
-            " WHERE s.id = %s ORDER BY p.id FOR UPDATE OF s"
-        )
 
     def transaction(self) -> AbstractContextManager[Any]:
         """A transaction, or a savepoint."""
@@ -68,23 +75,28 @@ class DatabaseStore:
         """On the outbox's database."""
         require_transaction(what)
 
-    def load(self, saga_id: UUID, *, skip_locked: bool) -> Loaded | None:
-        """Lock and read, in one statement; in two when it had to wait for another's changes."""
-        sql = f"{self._load} SKIP LOCKED" if skip_locked else self._load
-        while True:
-            found = fetch(sql, [saga_id], prepared=True)
-            if not found:
-                return None
-            width = len(self._saga)
-            now, seen, paused = found[0][width : width + 3]
-            saga = self._made(Saga, self._saga, found[0][:width])
+    def load(
+        self, saga_id: UUID, *, skip_locked: bool = False, command: Command | None = None
+    ) -> Loaded | None:
+        """Lock, consume and read, in one statement; read again when it had to wait for another's changes."""
+        sql = self._loading(skip_locked=skip_locked, consuming=command is not None)
+        params: list[Any] = [saga_id]
+        if command is not None:
+            params += [*command, *[consumption.task_at_work()] * 3]
+        consumed = False
+        while found := fetch(sql, params, prepared=True):
+            saga, steps = self._made(Saga, found[0][: len(self._saga)]), len(self._saga) + 4
+            now, seen, paused, keyed = found[0][len(self._saga) : steps]
+            if command is not None and keyed is not None:
+                consumed = consumption.note_end(command.message_id, keyed)
             if saga.revision == seen:
-                steps = [row[width + 3 :] for row in found if row[width + 3] is not None]
-                rows = [self._made(SagaStep, self._step, step) for step in steps]
-                return Loaded(saga, rows, now, definition_paused=paused)
+                rows = [self._made(SagaStep, row[steps:]) for row in found if row[steps] is not None]
+                return Loaded(saga, rows, now, definition_paused=paused, consumed=consumed)
+            sql, params = self._loading(), [saga_id]
+        return None
 
     def write(self, turn: Turn) -> None:
-        """All that has changed, in one statement; the messages in another.
+        """All that has changed, its history and its messages, in one statement.
 
         Raises:
             WrongResult: a result cannot be kept as JSON.
@@ -94,12 +106,12 @@ class DatabaseStore:
         if turn.notes:
             notes = [[getattr(note, name) for name in NOTED] for note in turn.notes]
             parts.append(_insert(SagaTransition, NOTED, notes))
-        _execute_together(parts)
-        insert(turn.messages)
-
-    def consume(self, message_id: UUID, delivery: int) -> bool:
-        """In the turn's transaction."""
-        return consumption.consume(message_id, delivery)
+        if turn.messages:
+            sql, params, follow_up = inserting.as_part(turn.messages)
+            _execute_together([*parts, (sql, params)])
+            follow_up()
+        else:
+            _execute_together(parts)
 
     def rearm(self, message_id: UUID, delay: float, error: str, worker: str) -> bool:
         """In the turn's transaction."""
@@ -160,9 +172,18 @@ class DatabaseStore:
         """In a transaction of its own."""
         return execute(due.PARK, [saga_id, reason, "parked", actor, reason]) == 1
 
-    def _made(self, model: type[Any], columns: Sequence[str], values: Sequence[Any]) -> Any:
+    def _loading(self, *, skip_locked: bool = False, consuming: bool = False) -> str:
+        return LOAD.format(
+            skip_locked=" SKIP LOCKED" if skip_locked else "",
+            consumed=CONSUMED if consuming else "",
+            keyed="(SELECT keyed FROM consumed)" if consuming else "NULL",
+            saga=self._saga_columns,
+            steps=self._step_columns,
+        )
+
+    def _made(self, model: type[Any], values: Sequence[Any]) -> Any:
         """A model's instance of raw values; JSON columns come as texts."""
-        texts = self._json[model]
+        texts, columns = self._json[model], self._saga if model is Saga else self._step
         ready = [
             json.loads(value) if column in texts and value is not None else value
             for column, value in zip(columns, values, strict=True)

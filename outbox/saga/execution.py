@@ -26,7 +26,7 @@ from outbox.saga.dependencies.admission import Admission
 from outbox.saga.exceptions import AnswerMissing, AttemptLost, NoSuchSaga
 from outbox.saga.models import SagaStep
 from outbox.saga.steps import Operation, Step
-from outbox.saga.store import FromNow
+from outbox.saga.store import Command, FromNow
 from outbox.saga.turn import Turn, turn
 from outbox.wording import describe
 
@@ -79,8 +79,7 @@ class Attempt:
 
     def __init__(self, saga_id: UUID, message_id: UUID, delivery: int, actor: str) -> None:
         self.saga_id = saga_id
-        self.message_id = message_id
-        self.delivery = delivery
+        self.command = Command(message_id, delivery)
         self.actor = actor
         self.row: SagaStep | None = None
         self.step: Step
@@ -108,7 +107,7 @@ class Attempt:
         """
         outcome: Outcome | None = None
         try:
-            with self._turn() as t:
+            with self._turn(self.command) as t:
                 outcome = self._begin(t)
                 if outcome is None and self.operation.is_local:
                     result = self.operation.work(self.call)
@@ -169,8 +168,8 @@ class Attempt:
 
     def _begin(self, t: Turn) -> Outcome | None:
         """A command that the saga no longer wants is consumed, too."""
-        row = next((row for row in t.rows if row.message_id == self.message_id), None)
-        if not t.store.consume(self.message_id, self.delivery):
+        row = next((row for row in t.rows if row.message_id == self.command.message_id), None)
+        if not t.consumed:
             return self._refuse(t, row, "is consumed, outdated or unknown")
         if row is None or row.status != SagaStep.Status.SCHEDULED:
             return self._refuse(t, row, "is not wanted any more")
@@ -193,7 +192,7 @@ class Attempt:
 
     def _failed_locally(self, error: Exception) -> Outcome:
         """The attempt's transaction was rolled back with all it did: note the attempt and its error."""
-        with self._turn() as t:
+        with self._turn(self.command) as t:
             refused = self._begin(t)
             delay = None if refused else engine.fail(t, self._held(), self.step, error)
         return refused or Failed(error, delay)
@@ -277,7 +276,7 @@ class Attempt:
     def _refuse(self, t: Turn, row: SagaStep | None, why: str) -> Refused:
         if row is not None:
             t.change(row, duplicates_refused=row.duplicates_refused + 1)
-        return Refused(f"Delivery {self.delivery} of {self.message_id} {why}.")
+        return Refused(f"Delivery {self.command.delivery} of {self.command.message_id} {why}.")
 
     def _held(self) -> SagaStep:
         if self.row is None:
@@ -285,8 +284,8 @@ class Attempt:
         return self.row
 
     @contextmanager
-    def _turn(self) -> Iterator[Turn]:
-        with turn(self.saga_id, self.actor) as t:
+    def _turn(self, command: Command | None = None) -> Iterator[Turn]:
+        with turn(self.saga_id, self.actor, command=command) as t:
             if t is None:
                 raise NoSuchSaga(f"There is no saga {self.saga_id}.")
             yield t

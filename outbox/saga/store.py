@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 from uuid import UUID
 
 from outbox.saga.models import Saga, SagaStep
@@ -24,18 +24,27 @@ class FromNow(float):
     """A time to be written: seconds from now, by the clock of the store."""
 
 
+class Command(NamedTuple):
+    """A step's command as a worker received it: its message, and the attempt of that which this delivery is."""
+
+    message_id: UUID
+    delivery: int
+
+
 @dataclass
 class Loaded:
     """A saga whose row is locked, as the database has it at ``now``.
 
     Args:
         definition_paused: a person has paused all sagas of its definition.
+        consumed: the command that was to be consumed was not consumed yet, and is now.
     """
 
     saga: Saga
     rows: list[SagaStep]
     now: datetime
     definition_paused: bool
+    consumed: bool = False
 
 
 @dataclass(frozen=True)
@@ -55,14 +64,17 @@ class Store(Protocol):
     def require_transaction(self, what: str) -> None:
         """As :func:`outbox.publish.require_transaction`."""
 
-    def load(self, saga_id: UUID, *, skip_locked: bool) -> Loaded | None:
-        """Lock a saga and read it with its steps; ``None``: there is none, or another holds it (``skip_locked``)."""
+    def load(
+        self, saga_id: UUID, *, skip_locked: bool = False, command: Command | None = None
+    ) -> Loaded | None:
+        """Lock a saga and read it with its steps; ``None``: there is none, or another holds it (``skip_locked``).
+
+        Behind that lock a ``command`` is consumed, as by :func:`outbox.consumption.consume`. Where ``None`` is
+        returned it may be, too: roll back.
+        """
 
     def write(self, turn: Turn) -> None:
         """Write what a turn has changed, its history and its messages."""
-
-    def consume(self, message_id: UUID, delivery: int) -> bool:
-        """As :func:`outbox.consumption.consume`."""
 
     def rearm(self, message_id: UUID, delay: float, error: str, worker: str) -> bool:
         """As :func:`outbox.consumption.rearm`."""

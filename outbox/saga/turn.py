@@ -22,7 +22,7 @@ from outbox.saga.definition import SagaDefinition
 from outbox.saga.exceptions import NoSuchSaga
 from outbox.saga.models import Saga, SagaStep, SagaTransition
 from outbox.saga.steps import Step
-from outbox.saga.store import FromNow, Loaded, Store, store
+from outbox.saga.store import Command, FromNow, Loaded, Store, store
 
 
 class Turn:
@@ -38,6 +38,7 @@ class Turn:
         self.is_new = is_new
         self.store: Store = store()
         self.definition_paused = loaded.definition_paused
+        self.consumed = loaded.consumed
         self.rows = loaded.rows
         self.new_rows: list[SagaStep] = []
         self.saga_changes: set[str] = set()
@@ -175,14 +176,18 @@ def opening(definition: SagaDefinition, key: str, actor: str) -> Iterator[Turn]:
 
 
 @contextmanager
-def turn(saga_id: UUID | str, actor: str, *, skip_locked: bool = False) -> Iterator[Turn | None]:
+def turn(
+    saga_id: UUID | str, actor: str, *, skip_locked: bool = False, command: Command | None = None
+) -> Iterator[Turn | None]:
     """Lock a saga and do one thing to it; ``None`` when it is gone (or held by another, with ``skip_locked``).
+
+    A ``command`` is consumed in the same transaction; :attr:`Turn.consumed` says whether it was there to be.
 
     Raises:
         UnknownSaga, UnknownVersion: its definition is not registered in this process.
     """
     with store().transaction():
-        loaded = store().load(as_saga_id(saga_id), skip_locked=skip_locked)
+        loaded = store().load(as_saga_id(saga_id), skip_locked=skip_locked, command=command)
         if loaded is None:
             yield None
             return

@@ -30,13 +30,13 @@ class Reservations:
 
     def __init__(self, directory: Path | None = None) -> None:
         """`directory`: for one small file per port; by default one of this user's, for temporary files."""
-        self._directory = directory or Path(tempfile.gettempdir(), f"todoke-ports-{os.geteuid()}")
+        self.directory = directory or Path(tempfile.gettempdir(), f"todoke-ports-{os.geteuid()}")
         self._held = ExitStack()
 
     def __enter__(self) -> Self:
-        self._directory.mkdir(mode=0o700, exist_ok=True)
-        if self._directory.stat().st_uid != os.geteuid():
-            raise StackError(f"{self._directory} belongs to another user. Remove it, or set TMPDIR.")
+        self.directory.mkdir(mode=0o700, exist_ok=True)
+        if self.directory.stat().st_uid != os.geteuid():
+            raise StackError(f"{self.directory} belongs to another user. Remove it, or set TMPDIR.")
         return self
 
     def __exit__(
@@ -47,7 +47,7 @@ class Reservations:
     def reserve(self, port: int) -> bool:
         """Reserve `port` when it is free and no other stack's; say whether that was so."""
         with ExitStack() as attempt:
-            note = attempt.enter_context((self._directory / str(port)).open("w"))
+            note = attempt.enter_context((self.directory / str(port)).open("w"))
             try:
                 fcntl.flock(note, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from project.stack.reservations import Reservations
 from project.stack.runinfo import FILE, read_run
 from tests.harness.processes import ROOT
 from tests.harness.waiting import wait_until
@@ -25,6 +26,8 @@ def environment(tmp_path: Path) -> dict[str, str]:
     """Nothing of this test run's servers; no stack is running; what is temporary goes to the test's directory."""
     temporary = tmp_path / "temporary"
     temporary.mkdir()
+    with Reservations() as ports:  # known to the stacks of other tests, too
+        (temporary / ports.directory.name).symlink_to(ports.directory)
     kept = {name: os.environ[name] for name in KEPT if name in os.environ}
     return kept | {"DEBUG": "1", "TODOKE_HOME": str(tmp_path / "none"), "TMPDIR": str(temporary)}
 

@@ -11,20 +11,34 @@ from orders.sandbox.client import SandboxClient
 from outbox.audit import findings
 from outbox.models import Message
 from outbox.saga.models import Saga, SagaStep, SagaTransition
-from tests.harness.processes import Platform
+from tests.harness.emptying import Emptying
+from tests.harness.shared import SharedPlatform
 from tests.harness.shop import BAD_CARD, NOWHERE, order, product, wait_for_the_end
 from tests.harness.waiting import wait_until
 
 
+@pytest.fixture(scope="module")
+def processes(
+    django_db_setup: Emptying, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[SharedPlatform]:
+    """What all tests share."""
+    made = SharedPlatform(tmp_path_factory.mktemp("fulfilment"))
+    yield made
+    made.stop()
+
+
 @pytest.fixture
-def sandbox(platform: Platform, settings) -> Iterator[SandboxClient]:
+def sandbox(
+    transactional_db: None, processes: SharedPlatform, django_db_setup: Emptying, settings
+) -> Iterator[SandboxClient]:
     """A running shop: sandbox, workers, beat, and a product in stock."""
-    client = platform.sandbox()
-    settings.SANDBOX_URL, settings.SANDBOX_TOKEN = platform.env["SANDBOX_URL"], platform.env["SANDBOX_TOKEN"]
-    platform.whole()
+    settings.SANDBOX_URL = processes.env["SANDBOX_URL"]
+    settings.SANDBOX_TOKEN = processes.env["SANDBOX_TOKEN"]
+    processes.empty_sandbox()
+    processes.work()
     product()
-    with client:
-        yield client
+    yield processes.outside
+    django_db_setup.empty_between_transactions()
 
 
 def assert_clean() -> None:
@@ -38,7 +52,7 @@ def steps(placed: Order) -> list[tuple[str, str, str]]:
     return [(row.name, row.direction, row.status) for row in rows]
 
 
-def test_an_order_is_fulfilled_and_everybody_hears_of_it(sandbox: SandboxClient, platform: Platform) -> None:
+def test_an_order_is_fulfilled_and_everybody_hears_of_it(sandbox: SandboxClient) -> None:
     """Reserved, paid, shipped; the letters are sent, the day's sales counted, every message consumed."""
     placed = order(count=2)
     assert wait_for_the_end([placed]) == {"shipped": 1}

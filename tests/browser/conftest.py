@@ -1,4 +1,4 @@
-"""A real browser against the real stack."""
+"""A real browser against the real stack, whose processes all tests of this folder share."""
 
 from __future__ import annotations
 
@@ -6,18 +6,24 @@ import os
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
 from typing import Literal
 
 import pytest
 from django.contrib.auth import get_user_model
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, sync_playwright
+from django.contrib.auth.hashers import make_password
+from django.contrib.auth.models import AbstractUser
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, expect, sync_playwright
 
 from orders.sandbox.client import SandboxClient
-from tests.harness.processes import Platform, answers, free_port
+from tests.harness.emptying import Emptying
+from tests.harness.shared import SharedPlatform
 from tests.harness.shop import customer, product
-from tests.harness.waiting import wait_until
 
+FOLDER = Path(__file__).parent
 PASSWORD = "correct horse battery staple"
+PATIENCE = 30_000  # milliseconds, on a busy machine
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 FLAGS = [
     "--no-sandbox",
@@ -45,7 +51,18 @@ class Site(Shop):
     """The running shop, and the sandbox behind it."""
 
     sandbox: SandboxClient
-    platform: Platform
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """First the tests with the whole site, then those with the web alone: so its workers are started but once."""
+    places = [place for place, item in enumerate(items) if FOLDER in item.path.parents]
+    ours = sorted((items[place] for place in places), key=lambda item: "site" not in _fixtures(item))
+    for place, item in zip(places, ours, strict=True):
+        items[place] = item
+
+
+def _fixtures(item: pytest.Item) -> list[str]:
+    return item.fixturenames if isinstance(item, pytest.Function) else []
 
 
 @pytest.fixture(scope="package")
@@ -57,6 +74,7 @@ def browser() -> Iterator[Browser]:
             pytest.fail("Chromium is required and was not found.")
         pytest.skip("There is no Chromium on this machine (on Debian: apt-get install chromium).")
     os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "1"  # Playwright runs an event loop in this thread
+    expect.set_options(timeout=PATIENCE)
     with sync_playwright() as playwright:
         launched = playwright.chromium.launch(executable_path=path, args=FLAGS)
         yield launched
@@ -64,41 +82,56 @@ def browser() -> Iterator[Browser]:
     del os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"]
 
 
+@pytest.fixture(scope="package")
+def processes(
+    django_db_setup: Emptying, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[SharedPlatform]:
+    """What the tests share. They use ``house``."""
+    made = SharedPlatform(tmp_path_factory.mktemp("browser"))
+    yield made
+    made.stop()
+
+
 @pytest.fixture
-def site(platform: Platform, settings) -> Iterator[Site]:
+def house(
+    transactional_db: None, processes: SharedPlatform, django_db_setup: Emptying
+) -> Iterator[SharedPlatform]:
+    """The processes, behaving and with an empty database."""
+    processes.outside.reset_faults()
+    yield processes
+    django_db_setup.empty_between_transactions()
+
+
+@pytest.fixture
+def site(house: SharedPlatform, settings) -> Site:
     """Web, workers, beat and sandbox, with a customer, an operator and something to buy."""
-    with platform.sandbox() as sandbox:
-        settings.SANDBOX_URL, settings.SANDBOX_TOKEN = (
-            platform.env["SANDBOX_URL"],
-            platform.env["SANDBOX_TOKEN"],
-        )
-        url = start_web(platform)
-        platform.whole()
-        wait_until(lambda: answers(f"{url}/healthz"), "the web process to answer")
-        product("TEA", price="4.50")
-        for user in (customer(), get_user_model().objects.create_superuser("olga", "olga@example.org")):
-            user.set_password(PASSWORD)
-            user.save()
-        yield Site(url, sandbox, platform)
+    settings.SANDBOX_URL, settings.SANDBOX_TOKEN = house.env["SANDBOX_URL"], house.env["SANDBOX_TOKEN"]
+    house.work()
+    url = house.web()
+    product("TEA", price="4.50")
+    for user in (customer(), get_user_model().objects.create_superuser("olga", "olga@example.org")):
+        give_password(user)
+    return Site(url, house.outside)
 
 
 @pytest.fixture
-def shop_alone(platform: Platform) -> Shop:
+def shop_alone(house: SharedPlatform) -> Shop:
     """The web process alone, with a customer: what happens to orders is up to the test."""
-    url = start_web(platform)
-    ada = customer()
-    ada.set_password(PASSWORD)
-    ada.save()
-    wait_until(lambda: answers(f"{url}/healthz"), "the web process to answer")
-    return Shop(url)
+    house.rest()
+    give_password(customer())
+    return Shop(house.web())
 
 
-def start_web(platform: Platform, **env: str) -> str:
-    """Start a web process; returns its address, where it answers in a moment."""
-    port = free_port()
-    argv = ("granian", "--interface", "asginl", "project.asgi:application", "--host", "127.0.0.1")
-    platform.start("web", *argv, "--port", str(port), **env)
-    return f"http://127.0.0.1:{port}"
+def give_password(user: AbstractUser) -> None:
+    """Whoever it is signs in with ``PASSWORD``, which is hashed but once: that takes half a second on purpose."""
+    user.password = hashed()
+    user.save()
+
+
+@cache
+def hashed() -> str:
+    """The password as the database keeps it."""
+    return make_password(PASSWORD)
 
 
 @dataclass
@@ -126,7 +159,7 @@ class Reader:
             timezone_id=zone,
             java_script_enabled=script,
         )
-        context.set_default_timeout(15_000)
+        context.set_default_timeout(PATIENCE)
         self.contexts.append(context)
         page = context.new_page()
         page.on("console", self._note)
@@ -145,8 +178,8 @@ class Reader:
 
 
 @pytest.fixture
-def reader(browser: Browser, platform: Platform) -> Iterator[Reader]:
-    """Its pages fail the test when a console reports an error. They are closed before the platform is."""
+def reader(browser: Browser, house: SharedPlatform) -> Iterator[Reader]:
+    """Its pages fail the test when a console reports an error. They are closed before the database is emptied."""
     made = Reader(browser, [], [])
     yield made
     for context in made.contexts:

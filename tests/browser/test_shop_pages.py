@@ -11,10 +11,10 @@ from playwright.sync_api import Page, expect
 from orders.gateways.errors import GatewayUnavailable, PaymentDeclined
 from orders.models import Order, Stock
 from orders.services.placing import place_order
-from tests.browser.conftest import PASSWORD, Reader, Shop, start_web
+from tests.browser.conftest import PASSWORD, Reader, Shop
 from tests.browser.looking import look_around
 from tests.harness import fulfilling, shop
-from tests.harness.processes import Platform, is_there
+from tests.harness.processes import Platform, free_port, is_there
 from tests.harness.waiting import wait_until
 
 AWAY = GatewayUnavailable("connection refused", may_have_happened=False)
@@ -148,7 +148,8 @@ def test_the_language_can_be_switched(reader: Reader, shop_alone: Shop) -> None:
 
 def test_a_database_that_is_away_has_a_page(reader: Reader, platform: Platform) -> None:
     """From a process that cannot reach one: 503, and words that help."""
-    url = start_web(platform, DATABASE_URL="postgres://nobody@127.0.0.1:1/nothing", OUTBOX_WAKE_UP="")
+    url = f"http://127.0.0.1:{free_port()}"
+    platform.start_web(url, DATABASE_URL="postgres://nobody@127.0.0.1:1/nothing", OUTBOX_WAKE_UP="")
     page = reader.open()
     wait_until(lambda: is_there(f"{url}/"), "the web process to answer")
     answer = page.goto(url)

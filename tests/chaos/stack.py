@@ -84,10 +84,9 @@ class Stack(Platform):
 
     def web(self) -> str:
         """Start the web process; returns its address."""
-        port = str(free_port())
-        argv = ("granian", "--interface", "asginl", "project.asgi:application", "--port", port)
-        self.run("web", lambda: self.start("web", *argv))
-        return f"http://127.0.0.1:{port}"
+        url = f"http://127.0.0.1:{free_port()}"
+        self.run("web", lambda: self.start_web(url))
+        return url
 
     def usual(self, **env: str) -> None:
         """Two workers for the steps, one for delivery, beat."""

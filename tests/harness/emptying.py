@@ -10,9 +10,12 @@ from __future__ import annotations
 from typing import Any
 
 from django.core.management import call_command
-from django.db import connections, transaction
+from django.db import OperationalError, connections, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.test import TransactionTestCase
+from psycopg.errors import LockNotAvailable
+
+from tests.harness.waiting import wait_until
 
 MADE_BY_MIGRATING = ("django_content_type", "auth_permission", "auth_group", "auth_group_permissions")
 SMALL = 128 * 1024
@@ -52,9 +55,26 @@ class Emptying:
         else:
             self._empty_tables()
 
+    def empty_between_transactions(self) -> None:
+        """The same, where processes stay that use the database: none of them is in the middle of a transaction then,
+        whose rest would be found by the next test."""
+        wait_until(self._is_emptied, "every transaction to end")
+
     @property
     def _connection(self) -> BaseDatabaseWrapper:
         return connections[self.alias]
+
+    def _is_emptied(self) -> bool:
+        """Not while others hold a lock: who holds all of them and waits for none is in no deadlock."""
+        try:
+            with transaction.atomic(self.alias), self._connection.cursor() as cursor:
+                cursor.execute(f"LOCK TABLE {', '.join(self._tables)} IN ACCESS EXCLUSIVE MODE NOWAIT")
+                self.empty()
+        except OperationalError as error:
+            if isinstance(error.__cause__, LockNotAvailable):
+                return False
+            raise
+        return True
 
     def _empty_tables(self) -> None:
         """Large tables, and those with statistics, get new files: the next test finds neither dead rows nor

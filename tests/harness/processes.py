@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import secrets
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Mapping
+from contextlib import ExitStack
 from pathlib import Path
 
 import httpx
@@ -16,6 +17,8 @@ import psutil
 from django.db import connection
 
 from orders.sandbox.client import SandboxClient
+from project.stack.ports import free_ports
+from project.stack.reservations import Reservations
 from tests.harness.waiting import wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -24,6 +27,12 @@ STEP_QUEUES = "inventory,payment,shipping,default"
 KILLED = ("celery", "granian")
 """Programs that tests end by SIGKILL: a measurement of their coverage would be lost with them, and makes their start
 half as long again."""
+
+
+_until_the_end = ExitStack()
+atexit.register(_until_the_end.close)
+PORTS = _until_the_end.enter_context(Reservations())
+"""Those of the web servers that this process starts: two servers on one port would share its connections, silently."""
 
 
 class Process:
@@ -121,26 +130,26 @@ class Platform:
 
     def sandbox(self) -> SandboxClient:
         """Start the sandbox; every process started later uses it."""
-        port, token = free_port(), secrets.token_hex()
-        url = f"http://127.0.0.1:{port}"
-        self.env |= {
-            "SANDBOX_URL": url,
-            "SANDBOX_TOKEN": token,
-            "SANDBOX_DB": str(self.directory / "sandbox.sqlite3"),
-        }
-        argv = (
-            "granian",
-            "--interface",
-            "asgi",
-            "orders.sandbox.app:app",
-            "--host",
-            "127.0.0.1",
-            "--port",
-            str(port),
-        )
-        self.start("sandbox", *argv)
-        wait_until(lambda: answers(f"{url}/healthz"), "the sandbox to answer")
+        url, token = f"http://127.0.0.1:{free_port()}", secrets.token_hex()
+        self.env |= {"SANDBOX_URL": url, "SANDBOX_TOKEN": token}
+        self.start_sandbox()
         return SandboxClient(url, token)
+
+    def start_sandbox(self) -> Process:
+        """Start it where the others look for it, with an empty ledger."""
+        url = self.env["SANDBOX_URL"]
+        self.env["SANDBOX_DB"] = str(self.directory / f"sandbox-{secrets.token_hex(3)}.sqlite3")
+        address = ("--host", "127.0.0.1", "--port", url.rpartition(":")[2])
+        started = self.start("sandbox", "granian", "--interface", "asgi", "orders.sandbox.app:app", *address)
+        wait_until(lambda: answers(f"{url}/healthz"), "the sandbox to answer")
+        return started
+
+    def start_web(self, url: str, **env: str) -> Process:
+        """Start a web process that is going to answer at that address."""
+        address = ("--host", "127.0.0.1", "--port", url.rpartition(":")[2])
+        return self.start(
+            "web", "granian", "--interface", "asginl", "project.asgi:application", *address, **env
+        )
 
     def worker(
         self, queues: str = STEP_QUEUES, *, concurrency: int = 2, include: str = "", **env: str
@@ -148,13 +157,14 @@ class Platform:
         """Start a Celery worker, with the tasks of a further module if one is named. It is ready when this returns."""
         return self._worker(queues, concurrency, include, **env).wait_for(" ready.")
 
-    def whole(self) -> None:
+    def whole(self) -> list[Process]:
         """Start all that fulfils orders: step worker, dispatch worker, beat."""
         beat = str(self.directory / f"beat-{secrets.token_hex(3)}")
         workers = [self._worker(STEP_QUEUES, 2), self._worker("outbox", 1)]
-        self.start("beat", "celery", "-A", "project", "beat", "-s", beat)
+        ticking = self.start("beat", "celery", "-A", "project", "beat", "-s", beat)
         for worker in workers:
             worker.wait_for(" ready.")
+        return [*workers, ticking]
 
     def manage(self, *argv: str, **env: str) -> Process:
         """Start a management command."""
@@ -179,10 +189,8 @@ class Platform:
 
 
 def free_port() -> int:
-    """A port that nobody listens on right now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A port that nobody listens on. No other test's process gets it, nor does a stack, before this one has ended."""
+    return next(port for port in free_ports() if PORTS.reserve(port))
 
 
 def answers(url: str) -> bool:

@@ -19,7 +19,7 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from orders import consumers
-from orders.events import OrderPaid, OrderPlaced, OrderShipped
+from orders.events import LATER, OrderPaid, OrderPlaced, OrderShipped
 from orders.gateways import carrier, payment_gateway
 from orders.gateways.ports import ChargeRequest, ShipmentRequest
 from orders.models import Order, OrderLine, Payment, Product, Shipment
@@ -125,4 +125,5 @@ def hand_over(order_id: str) -> Order:
 
 def _announce(what: str, event: OrderPlaced | OrderPaid | OrderShipped) -> None:
     schema = event_class_type(type(event)).schema
-    react.delay(what, schema.dump_python(schema.validate_python(asdict(event)), mode="json"))
+    payload = schema.dump_python(schema.validate_python(asdict(event)), mode="json")
+    react.apply_async((what, payload), priority=LATER)

@@ -59,7 +59,8 @@ def run(lab: Lab, sizes: Sizes) -> Result:
         },
         notes=[
             "From the first order placed to the last one shipped: placing, worker (2 processes), relay, sandbox, "
-            "PostgreSQL and Valkey on the same cores. Letters and the day's sales are part of the work of both.",
+            "PostgreSQL and Valkey on the same cores. Letters and the day's sales are part of the work of both, behind "
+            "the steps in both.",
             "CPU is per order, until all is done. The chain has no outbox, no saga, no fence and no compensation.",
         ],
     )

@@ -11,7 +11,7 @@ from uuid import UUID
 
 from outbox.saga import registry
 from outbox.saga.models import Saga, SagaStep
-from outbox.saga.store import FromNow, Loaded, Signal
+from outbox.saga.store import Command, FromNow, Loaded, Signal
 from outbox.saga.turn import Turn
 
 EPOCH = datetime(2030, 1, 1, tzinfo=UTC)
@@ -86,13 +86,17 @@ class MemoryStore:
         if self._depth:
             self._undo.append(undo)
 
-    def load(self, saga_id: UUID, *, skip_locked: bool) -> Loaded | None:
+    def load(
+        self, saga_id: UUID, *, skip_locked: bool = False, command: Command | None = None
+    ) -> Loaded | None:
         """Fresh objects of the saga as it is now."""
         if self.saga.get("id") != saga_id:
             return None
+        consumed = command is not None and self._consume(*command)
         saga = Saga.from_db("default", SAGA, [self.saga[name] for name in SAGA])
         rows = [SagaStep.from_db("default", STEP, [row[name] for name in STEP]) for row in self.rows]
-        return Loaded(saga, rows, self.now, definition_paused=self.is_definition_paused)
+        paused = self.is_definition_paused
+        return Loaded(saga, rows, self.now, definition_paused=paused, consumed=consumed)
 
     def write(self, turn: Turn) -> None:
         """What has changed, and nothing else."""
@@ -117,19 +121,6 @@ class MemoryStore:
         self.notes += [(note.number, note.what, note.step, note.direction) for note in turn.notes]
         for message in turn.messages:
             self._put(message.id, Sent(due=self.clock))
-
-    def consume(self, message_id: UUID, delivery: int) -> bool:
-        """Only the current attempt of a message that is on its way."""
-        sent = self.messages.get(message_id)
-        if (
-            sent is None
-            or sent.is_consumed
-            or sent.attempts != delivery
-            or sent.status not in ("processing", "sent")
-        ):
-            return False
-        self._put(message_id, Sent("sent", sent.attempts, sent.due, is_consumed=True))
-        return True
 
     def rearm(self, message_id: UUID, delay: float, error: str, worker: str) -> bool:
         """Unless it was discarded."""
@@ -214,6 +205,19 @@ class MemoryStore:
             return False
         self.saga |= {"status": "needs_attention", "attention": reason, "entries": self.saga["entries"] + 1}
         self.notes.append((self.saga["entries"], "parked", "", ""))
+        return True
+
+    def _consume(self, message_id: UUID, delivery: int) -> bool:
+        """Only the current attempt of a message that is on its way."""
+        sent = self.messages.get(message_id)
+        if (
+            sent is None
+            or sent.is_consumed
+            or sent.attempts != delivery
+            or sent.status not in ("processing", "sent")
+        ):
+            return False
+        self._put(message_id, Sent("sent", sent.attempts, sent.due, is_consumed=True))
         return True
 
     @property

@@ -16,6 +16,7 @@ from django.utils import timezone
 from outbox import claims
 from outbox.audit import findings
 from outbox.saga.api import AttemptLost, Refusals, StepCall, refusals, start
+from outbox.saga.execution import Attempt, Outcome, Refused
 from outbox.saga.models import Saga, SagaStep, SagaTransition
 from outbox.saga.turn import turn
 from outbox.saga.watchdog import sweep
@@ -124,22 +125,20 @@ READ_BY_DELIVER = 1
 
 
 def test_a_transition_costs_few_statements(saga: Saga, world: World) -> None:
-    """Local: lock and read, consume, write, and the next message. Remote: that in two transactions."""
+    """Local: lock, consume and read; write, the next message with it. Remote: that in two transactions."""
     (local_step,) = sent()
-    with statements(4 + READ_BY_DELIVER):
+    with statements(2 + READ_BY_DELIVER):
         deliver(local_step)
-    (remote_step,) = sent()
-    with statements(6 + READ_BY_DELIVER):
-        deliver(remote_step)
-    (last,) = sent()
-    with statements(5 + READ_BY_DELIVER):
-        deliver(last)
+    for _ in range(2):
+        (remote_step,) = sent()
+        with statements(4 + READ_BY_DELIVER):
+            deliver(remote_step)
     assert status(saga) == "completed"
 
 
-def test_starting_costs_two_statements(transactional_db: None, world: World) -> None:
-    """The saga with its first step and its history; the message."""
-    with statements(2), transaction.atomic():
+def test_starting_costs_one_statement(transactional_db: None, world: World) -> None:
+    """The saga with its first step, its history and the message."""
+    with statements(1), transaction.atomic():
         start("sample.journey", "s-1")
 
 
@@ -164,6 +163,31 @@ def test_what_changed_while_a_turn_waited_for_the_lock_is_seen(saga: Saga, world
     deliver(message)
     reader.join(10)
     assert seen == [[("first", "succeeded"), ("second", "scheduled")]]
+
+
+def test_a_duplicate_that_waited_for_the_saga_does_nothing(saga: Saga, world: World) -> None:
+    """Its statement began before the first one's end, and consumes nothing: what it changes it sees as it is now."""
+    outcomes: list[Outcome] = []
+    (message,) = sent()
+
+    def come_too() -> None:
+        outcomes.append(Attempt(saga.id, message.id, message.attempts, "twin").run())
+        connections.close_all()
+
+    twin = Thread(target=come_too)
+
+    def start_twin(_: object) -> None:
+        twin.start()
+        wait_until(_is_somebody_waiting, "the duplicate to wait for the saga's lock", timeout=10)
+
+    world.faults["pack"] = start_twin
+    deliver(message)
+    twin.join(10)
+    (outcome,) = outcomes
+    assert isinstance(outcome, Refused)
+    assert "is consumed" in outcome.why
+    assert world.names == ["pack"]
+    assert SagaStep.objects.get(name="first").duplicates_refused == 1
 
 
 def _is_somebody_waiting() -> bool:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from outbox.saga import engine
+from outbox.saga import engine, failing
 from outbox.saga.execution import Attempt
 from outbox.saga.models import SagaStep
 from outbox.saga.operations import going_on
@@ -43,7 +43,7 @@ def without_the_fence(attempt: Attempt, t: Any) -> SagaStep | None:
 def forgets_doubt(t: Any, row: SagaStep, error: Exception) -> None:
     """What may have happened is given up as if it had not."""
     engine.end(t, row, SagaStep.Status.FAILED, last_error="no", asking=False)
-    engine._remember(t, error)
+    failing._remember(t, error)
     engine.advance(t)
 
 
@@ -64,7 +64,7 @@ def opens_too_soon(t: Any, row: SagaStep, result: Any) -> None:
     ("holder", "name", "broken"),
     [
         (Attempt, "_still_mine", without_the_fence),
-        (engine, "_give_up", forgets_doubt),
+        (failing, "_give_up", forgets_doubt),
         (engine, "succeed", opens_too_soon),
         (going_on, "go_on", lambda t, rows: t.update(status="running", attention="")),
     ],

@@ -1,0 +1,1 @@
+"""The shop's services, on the real database."""

@@ -1,0 +1,1 @@
+"""What whoever committed it sends at once."""
