@@ -45,11 +45,11 @@ def run(lab: Lab, sizes: Sizes) -> Result:
         connection.execute("VACUUM outbox_message")
         sizes_after = _sizes(connection)
         usual += _drains(relay, process, connection, sizes, sizes.seconds / 4, NORMAL)
+        sizes_later = _sizes(connection)
     lab.end(process)
     lab.empty()
-    return _result(
-        sizes, usual, held, {"normal": sizes_normal, "held": sizes_held, "after_vacuum": sizes_after}
-    )
+    found = {"normal": sizes_normal, "held": sizes_held, "after_vacuum": sizes_after, "later": sizes_later}
+    return _result(sizes, usual, held, found)
 
 
 def _result(
@@ -75,19 +75,15 @@ def _result(
         },
         notes=[
             "After each drain all rows are consumed and deleted, so what remains is dead rows.",
-            "While a snapshot is held nothing can be reclaimed: the table grows by the bytes per message above, "
-            "and vacuum gives them back once it is released.",
+            "While a snapshot is held nothing can be reclaimed: the table grows by the bytes per message above. "
+            "Once it is released, vacuum makes that space free for use again; the file keeps its size "
+            "(vacuum_truncate is off, because giving pages back locks the table).",
         ],
     )
     share = median(one.rate for one in held) / normal
     result.goals = [
         Goal("share of the normal rate", share, 0.8),
-        Goal(
-            "bytes after vacuum / while held",
-            _total(found["after_vacuum"]) / max(1, grown),
-            0.5,
-            at_most=True,
-        ),
+        Goal("bytes after further drains / while held", _total(found["later"]) / max(1, grown), 1.02, at_most=True),
     ]
     return result
 
