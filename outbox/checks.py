@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from celery import current_app
+from django.apps import apps
 from django.core.checks import CheckMessage, Error, Warning, register
 
 from outbox.celery import DurableTask
@@ -16,6 +17,9 @@ from outbox.subscriptions import all_subscribers, subscribers_of
 from outbox.versions import missing_upcasters
 
 MACHINERY = ("celery.", "outbox.")
+ADMIN = "django.contrib.admin"
+FIRST = ("unfold", "unfold.contrib.filters")
+"""Applications whose templates and admin site take the place of Django's, where they come before it."""
 
 
 @register("outbox")
@@ -25,6 +29,12 @@ def check_settings(app_configs: Sequence[Any] | None, **_: Any) -> list[CheckMes
         return [Error(problem, id="outbox.E002") for problem in conf().problems()]
     except (InvalidSetting, TypeError) as error:
         return [Error(str(error), id="outbox.E001")]
+
+
+@register("outbox")
+def check_console(app_configs: Sequence[Any] | None, **_: Any) -> list[CheckMessage]:
+    """Where Django's admin is installed, the outbox's pages in it find what they are made of."""
+    return console_problems([config.name for config in apps.get_app_configs()])
 
 
 @register("outbox")
@@ -103,3 +113,32 @@ def check_tasks(app_configs: Sequence[Any] | None, **_: Any) -> list[CheckMessag
             id="outbox.W004",
         )
     ]
+
+
+def console_problems(installed: Sequence[str]) -> list[CheckMessage]:
+    """What keeps the admin's pages from being shown.
+
+    Args:
+        installed: names of applications, in the order of ``INSTALLED_APPS``.
+    """
+    if ADMIN not in installed:
+        return []
+    needed = (*FIRST, "django.contrib.humanize")
+    if missing := [name for name in needed if name not in installed]:
+        place = f", before {ADMIN!r}" if missing[0] in FIRST else ""
+        return [
+            Error(
+                f"The outbox's pages in the admin need {' and '.join(missing)}.",
+                hint=f"Put {' and '.join(map(repr, missing))} into INSTALLED_APPS{place}.",
+                id="outbox.E004",
+            )
+        ]
+    if late := [name for name in FIRST if installed.index(name) > installed.index(ADMIN)]:
+        return [
+            Error(
+                f"{' and '.join(late)} must come before {ADMIN}: else the admin has Django's pages, or none.",
+                hint=f"In INSTALLED_APPS, move {' and '.join(map(repr, late))} before {ADMIN!r}.",
+                id="outbox.E005",
+            )
+        ]
+    return []

@@ -37,8 +37,7 @@ __all__ = [
 ]
 
 PAUSES = (0.02, 0.05, 0.1)
-"""Seconds between two tries to give back what another transaction holds. A claim takes less; a lost lease is not found
-however long one tries."""
+"""Seconds between two tries to give back what another transaction holds. A claim takes less."""
 
 
 def claim(limit: int, by: str = "", floors: Floors | None = None) -> Claim:
@@ -97,12 +96,12 @@ def unsettled(claim: Claim, ids: Sequence[UUID]) -> Unsettled:
 
 def release(claim: Claim, ids: Sequence[UUID]) -> int:
     """Processing → Pending for those still ours, the attempt refunded: it was not the message's fault."""
-    return _insist(lambda: store().release(ids, claim.lock_id), len(ids))
+    return _insist(lambda: store().release(ids, claim.lock_id), claim, ids)
 
 
 def defer(claim: Claim, delays: Sequence[tuple[UUID, float]]) -> int:
     """Processing → Pending, due in so many seconds, for those still ours, the attempt refunded."""
-    return _insist(lambda: store().defer(delays, claim.lock_id), len(delays))
+    return _insist(lambda: store().defer(delays, claim.lock_id), claim, [id_ for id_, _ in delays])
 
 
 def hold(claim: Claim, paused: Mapping[UUID, Sequence[UUID]]) -> int:
@@ -116,7 +115,9 @@ def hold(claim: Claim, paused: Mapping[UUID, Sequence[UUID]]) -> int:
         How many wait now.
     """
     pairs = [(id_, pause) for pause, ids in paused.items() for id_ in ids]
-    held = _insist(lambda: store().hold(pairs, claim.lock_id), len(pairs))
+    if not pairs:
+        return 0
+    held = store().hold(pairs, claim.lock_id)
     if held < len(pairs):
         release(claim, [id_ for id_, _ in pairs])
     return held
@@ -141,12 +142,12 @@ def rescue(limit: int) -> Rescued:
     return store().rescue(limit, conf().MAX_LOST_LEASES, conf().MAX_RESENDS)
 
 
-def _insist(write: Callable[[], int], wanted: int) -> int:
-    """Write what is not sent back for all of its rows. Another relay's claim may hold some for a moment (see
-    :func:`unsettled`), and who waits for the end of the lease instead waits long. Returns how many were written."""
-    done = write() if wanted else 0
+def _insist(write: Callable[[], int], claim: Claim, ids: Sequence[UUID]) -> int:
+    """Give back these messages, all that are ours. Another relay's claim may hold some for a moment (see
+    :func:`unsettled`), and who waits for the end of the lease instead waits long. Returns how many were given back."""
+    done = write() if ids else 0
     for pause in PAUSES:
-        if done >= wanted:
+        if done >= len(ids) or not unsettled(claim, ids).ours:
             break
         time.sleep(pause)
         done += write()

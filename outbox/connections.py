@@ -6,6 +6,12 @@ import select
 from typing import Any
 
 from django.db import close_old_connections, connections
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from outbox.enforcement import in_test_case
+
+IDLE = 0
+"""libpq's ``PQTRANS_IDLE``: no statement is running, no transaction is open."""
 
 
 def look_after_connections() -> None:
@@ -28,6 +34,32 @@ def look_after_connections() -> None:
     for wrapper in kept:
         if wrapper.connection is not None and not wrapper.errors_occurred:
             wrapper.health_check_done = True
+
+
+def drop_interrupted() -> None:
+    """Close the connections that are in the middle of something although nothing is at work.
+
+    A time limit of Celery's is a signal, and its exception may come at any instruction: also while Django begins or
+    ends a transaction. Then Django takes the transaction for open for ever: what follows is never committed, and once
+    the server has ended the session, no connection can be made any more. To be called where no transaction can be open:
+    around a task, and after such an exception.
+
+    Not covered: transactions of a test case of Django, which are meant to stay open.
+    """
+    for wrapper in connections.all(initialized_only=True):
+        if _is_interrupted(wrapper) and not in_test_case(wrapper):
+            # Else Django would wait for the end of that transaction.
+            wrapper.in_atomic_block = wrapper.closed_in_transaction = False
+            wrapper.close()
+
+
+def _is_interrupted(wrapper: BaseDatabaseWrapper) -> bool:
+    raw = wrapper.connection
+    if wrapper.in_atomic_block or raw is None:
+        return wrapper.in_atomic_block
+    if wrapper.autocommit != wrapper.settings_dict["AUTOCOMMIT"]:
+        return True
+    return wrapper.vendor == "postgresql" and not raw.closed and raw.info.transaction_status != IDLE
 
 
 def _is_quiet(raw: Any) -> bool:

@@ -12,6 +12,7 @@ from pydantic import TypeAdapter
 from pydantic_core import PydanticSerializationError, ValidationError
 
 from outbox.exceptions import InvalidEvent, OutboxError, UnknownType
+from outbox.misfits import misfits
 
 E = TypeVar("E")
 Upcaster = Callable[[dict[str, Any]], Mapping[str, Any]]
@@ -49,7 +50,8 @@ class EventType:
             text = self.schema.serializer.to_json(event, warnings="error")
             self.schema.validator.validate_json(text)
         except (PydanticSerializationError, ValidationError) as error:
-            raise InvalidEvent(f"This is no {self.name} (version {self.version}): {error}") from None
+            what = "; ".join(misfits(event)) or str(error)
+            raise InvalidEvent(f"This is no {self.name} (version {self.version}): {what}.") from None
         return text.decode()
 
     def key_of(self, event: object) -> str:

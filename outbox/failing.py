@@ -7,11 +7,12 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 from uuid import UUID
 
-from celery.exceptions import Ignore, Reject, Retry
+from celery.exceptions import Ignore, Reject, Retry, SoftTimeLimitExceeded
 from celery.utils.log import get_task_logger
 
 from outbox import consumption
 from outbox.backoff import default_policy, next_delay
+from outbox.connections import drop_interrupted
 from outbox.database import DATABASE_AWAY, atomic, connection
 from outbox.exceptions import PermanentError, UnknownType
 from outbox.models import Attempt
@@ -33,6 +34,8 @@ def after_failure(
     task: DurableTask, delivery: Delivery, error: Exception, *, lock_id: UUID | None
 ) -> Exception:
     """Write the outcome of a failed run; returns what Celery is to be told: RETRY or the failure itself."""
+    if isinstance(error, SoftTimeLimitExceeded):
+        drop_interrupted()
     if asked := reschedule_of(task):
         cause = getattr(error, "exc", None) if isinstance(error, Retry) else error
         text = describe(cause) if cause else "Asked to run again."
@@ -52,6 +55,8 @@ def fail_manually(task: DurableTask, delivery: Delivery, error: Exception, args:
     Changes nothing when the task has consumed its message (then the error was its own outcome), nor when the message
     is addressed to another one.
     """
+    if isinstance(error, SoftTimeLimitExceeded):
+        drop_interrupted()
     if not is_open(delivery):
         return
     delay, flaw = None, ""

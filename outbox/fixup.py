@@ -12,7 +12,7 @@ from typing import Any
 
 from celery.fixups.django import DjangoFixup, DjangoWorkerFixup
 
-from outbox.connections import look_after_connections
+from outbox.connections import drop_interrupted, look_after_connections
 
 
 class KeepingWorkerFixup(DjangoWorkerFixup):
@@ -30,6 +30,7 @@ class KeepingWorkerFixup(DjangoWorkerFixup):
 
     def close_database(self, **_: Any) -> None:
         """Close what should not be used again."""
+        drop_interrupted()
         look_after_connections()
 
 

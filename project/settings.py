@@ -48,6 +48,7 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "project.requests.RequestContextMiddleware",
+    "orders.web.not_allowed.NotAllowedMiddleware",
     "orders.web.database_away.DatabaseAwayMiddleware",
 ]
 
@@ -87,7 +88,10 @@ DATABASES["default"].update(
     },
 )
 if POOL_SIZE:
-    DATABASES["default"]["OPTIONS"]["pool"] = {"min_size": 1, "max_size": POOL_SIZE, "timeout": 5.0}
+    from project.pool.base import POOL  # other databases do without psycopg
+
+    DATABASES["default"]["ENGINE"] = "project.pool"
+    DATABASES["default"]["OPTIONS"]["pool"] = {"min_size": 1, "max_size": POOL_SIZE, **POOL}
 WEB_THREADS = env.int("WEB_THREADS", default=4)  # requests at work at once in a web process; others wait
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from django.db import OperationalError, connections, transaction
-from psycopg.errors import QueryCanceled
 
 SET_LIMIT = "SELECT current_setting('statement_timeout'), set_config('statement_timeout', %s, true)"
 
@@ -29,6 +28,8 @@ def time_limit(alias: str, seconds: float) -> Iterator[None]:
     if connections[alias].vendor != "postgresql":
         yield
         return
+    from psycopg.errors import QueryCanceled  # other databases do without the package
+
     # Inside a transaction the usual limit is not restored by its end.
     inside = connections[alias].in_atomic_block
     try:

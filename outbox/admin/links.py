@@ -55,11 +55,12 @@ def messages_url(term: str = "", **filters: str) -> str:
 
 
 def links_of_message(request: HttpRequest, message: Message) -> Iterator[Link]:
-    """What a message links to: by itself, by its correlation id, and its task in Flower."""
+    """What a message links to: by itself, by its correlation id, and, once it was sent, its task in Flower."""
     for provide in _of_messages:
         yield from provide(request, message)
     yield from links_of_correlation(request, message.correlation_id)
-    yield from flower_links(message.id)
+    if message.sent_at or message.consumed_at:
+        yield from flower_links(message.id)
 
 
 def links_of_correlation(request: HttpRequest, correlation_id: str) -> Iterator[Link]:

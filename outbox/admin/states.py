@@ -65,7 +65,12 @@ LOOKS = {
         Look(always, _("Processing"), "primary", _("A relay holds it under a lease.")),
     ],
     Status.SENT: [
-        Look(lambda m: m.consumed_at is not None, _("Sent"), "success", _("Sent and consumed.")),
+        Look(
+            lambda m: m.consumed_at is not None,
+            _("Sent · consumed"),
+            "success",
+            _("Sent, and its work is done."),
+        ),
         Look(
             lambda m: m.started_at is not None,
             _("Sent · running"),

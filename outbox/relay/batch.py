@@ -58,6 +58,7 @@ class Batch:
     def __init__(self, claim: Claim, messages: Sequence[Claimed], by: str) -> None:
         self.held = claim
         self.messages = messages
+        self.left = messages
         self.by = by
         self.more = claim.more
         self.done = Round(claimed=len(claim.messages))
@@ -113,18 +114,19 @@ class Batch:
     def settle(self, errors: Errors) -> Round:
         """Write down what became of each message. What is in other hands by now is refused, and counted.
 
-        Rows that another transaction holds are not waited for. They stay in :attr:`messages`, to be settled again.
+        Rows that another transaction holds are not waited for. They stay in :attr:`left`, to be settled again.
         """
-        sent = claims.settle_sent(self.held, [id_ for id_ in self.ids if id_ not in errors])
-        failed = claims.settle_failed(self.held, _failures(self.messages, errors), self.by)
-        if sent + failed == len(self.messages):
-            self.messages = []
+        ids = [message.id for message in self.left]
+        sent = claims.settle_sent(self.held, [id_ for id_ in ids if id_ not in errors])
+        failed = claims.settle_failed(self.held, _failures(self.left, errors), self.by)
+        if sent + failed == len(ids):
+            self.left = []
             return Round(sent=sent, failed=failed)
-        left = claims.unsettled(self.held, self.ids)
-        self.messages = [message for message in self.messages if message.id in left.ours]
-        if left.refused:
-            logger.warning("%s: the lease had run out: %s outcomes were refused", self.by, left.refused)
-        return Round(sent=sent, failed=failed, refused=left.refused)
+        ours, refused = claims.unsettled(self.held, ids)
+        self.left = [message for message in self.left if message.id in ours]
+        if refused:
+            logger.warning("%s: the lease had run out: %s outcomes were refused", self.by, refused)
+        return Round(sent=sent, failed=failed, refused=refused)
 
     def release(self) -> int:
         """Give all of it back, the attempts refunded."""

@@ -12,7 +12,10 @@ import math
 import time
 from collections import deque
 from concurrent.futures import Future
+from contextlib import suppress
+from copy import copy
 
+from outbox.conf import conf
 from outbox.database import DATABASE_AWAY, connection
 from outbox.relay.batch import Batch, Round
 from outbox.relay.sender import Sender
@@ -23,6 +26,9 @@ logger = logging.getLogger(__name__)
 
 AGAIN_AFTER = 0.2
 """Seconds until what was left is settled again. A claim is over by then, and most of the quick consumers are, too."""
+
+ALONE = 60.0
+"""Seconds without the second connection after it has failed."""
 
 
 class Settling:
@@ -35,9 +41,15 @@ class Settling:
 
     def __init__(self, name: str) -> None:
         self._name = name
+        self._alone_until = 0.0
         self._thread: Sender[Round] | None = None
-        self._under_way: tuple[Batch, Errors, Future[Round]] | None = None
+        self._under_way: tuple[Batch, Batch, Errors, Future[Round]] | None = None
         self._left: deque[tuple[float, Batch, Errors]] = deque()
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether a batch is being settled in the background: its rows are locked."""
+        return self._under_way is not None
 
     @property
     def patience(self) -> float:
@@ -52,49 +64,62 @@ class Settling:
             errors: of those of its messages that could not be sent.
             more: whether there is other work meanwhile.
         """
-        done = self._wait()
-        if not (more and _can_be_aside()):
+        try:
+            done = self.wait()
+        except Exception:
+            with suppress(*DATABASE_AWAY):
+                self._settle(batch, errors)  # it is in nobody else's hands
+            raise
+        if not more or time.monotonic() < self._alone_until or not _can_be_aside():
             return done + self._settle(batch, errors)
         self._thread = self._thread or Sender(f"{self._name} settles")
-        self._under_way = (batch, errors, self._thread.submit(lambda: batch.settle(errors)))
+        aside = copy(batch)  # a thread that is left behind goes on with its own
+        self._under_way = (batch, aside, errors, self._thread.submit(lambda: aside.settle(errors)))
         return done
 
     def finish(self) -> Round:
         """Wait for what is under way, and let go of the thread and its connection."""
         try:
-            return self._wait()
+            return self.wait()
         finally:
-            if self._thread:
-                self._thread.submit(_let_go)
-                self._thread.close()
-                self._thread = None
+            self._leave_thread()
 
-    def settle_left(self, *, at_once: bool = False) -> Round:
-        """Settle again what was left a moment ago: once, for whoever holds it longer is a consumer.
-
-        Args:
-            at_once: do not wait for its moment, there is none later.
-        """
+    def settle_left(self) -> Round:
+        """Settle again what was left a moment ago: once, for whoever holds it longer is a consumer."""
         done = Round()
-        while self._left and (at_once or not self.patience):
+        while self._left and not self.patience:
             _, batch, errors = self._left.popleft()
             done += batch.settle(errors)
         return done
 
-    def _wait(self) -> Round:
-        """Where the connection of what is under way failed, it is settled on ours: settling twice is once."""
+    def settle_all_left(self) -> Round:
+        """The same, and wait for it: ``AGAIN_AFTER`` seconds at most."""
+        if self._left:
+            time.sleep(max(0.0, self._left[-1][0] - time.monotonic()))
+        return self.settle_left()
+
+    def wait(self) -> Round:
+        """Wait for what is under way. When its connection fails, or takes long to be made, it is settled on ours, and
+        so is all that follows for a while: settling twice is once, and a lease that is over is worse than no overlap.
+        """
         if self._under_way is None:
             return Round()
-        (batch, errors, outcome), self._under_way = self._under_way, None
+        (batch, aside, errors, outcome), self._under_way = self._under_way, None
         try:
-            done = outcome.result()
-        except DATABASE_AWAY as error:
-            logger.warning("Settling again on another connection: %s", describe(error))
-            if self._thread:
-                self._thread.submit(_let_go)
+            done = outcome.result(conf().LEASE / 6)
+        except (TimeoutError, *DATABASE_AWAY) as error:
+            logger.warning("Settling on the relay's own connection: %s", describe(error))
+            self._alone_until = time.monotonic() + ALONE
+            self._leave_thread()
             return self._settle(batch, errors)
-        self._note(batch, errors)
+        self._note(aside, errors)
         return done
+
+    def _leave_thread(self) -> None:
+        if self._thread:
+            self._thread.submit(_let_go)
+            self._thread.close()
+            self._thread = None
 
     def _settle(self, batch: Batch, errors: Errors) -> Round:
         done = batch.settle(errors)
@@ -102,7 +127,7 @@ class Settling:
         return done
 
     def _note(self, batch: Batch, errors: Errors) -> None:
-        if batch.messages:
+        if batch.left:
             self._left.append((time.monotonic() + AGAIN_AFTER, batch, errors))
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from django.apps import AppConfig
+from django.utils.module_loading import autodiscover_modules
 from django.utils.translation import gettext_lazy as _
 
 
 class SagaConfig(AppConfig):
-    """Adds the saga tables. Applications register their definitions when they are ready."""
+    """Adds the saga tables, and finds every application's definitions, so that all processes know the same ones."""
 
     name = "outbox.saga"
     label = "saga"
@@ -15,4 +16,6 @@ class SagaConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        from outbox.saga import audit  # noqa: F401  (registers its checks)
+        from outbox.saga import audit, checks  # noqa: F401  (they register what they check)
+
+        autodiscover_modules("sagas")

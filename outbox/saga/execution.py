@@ -17,6 +17,7 @@ from uuid import UUID
 
 from celery.exceptions import SoftTimeLimitExceeded
 
+from outbox.connections import drop_interrupted
 from outbox.database import DATABASE_AWAY
 from outbox.saga import engine
 from outbox.saga.calls import DID_NOT_HAPPEN, NOT_KNOWN, Happened, StepCall, Verdict
@@ -118,7 +119,7 @@ class Attempt:
         except Exception as error:
             if self.row is None:
                 raise
-            return self._failed_locally(error)
+            return self._failed_locally(self._told(error))
         return outcome
 
     def act(self) -> Answer:
@@ -258,6 +259,7 @@ class Attempt:
 
     def _told(self, error: Exception) -> Exception:
         if isinstance(error, SoftTimeLimitExceeded):
+            drop_interrupted()
             number, timeout = self.call.attempt, self.step.timeout
             lost = AttemptLost(f"Attempt {number} was interrupted: it may take {timeout} s.")
             lost.__cause__ = error

@@ -65,10 +65,8 @@ def assert_published(what: type | str | Task, *, times: int | None = None, **fie
     fitting = [found for found in published(what) if _fits(found, fields)]
     if len(fitting) == times or (times is None and fitting):
         return fitting[0] if fitting else _nothing(_name(what))
-    often = f"{len(fitting)} times, not {times}" if times is not None and fitting else "not"
-    raise AssertionError(
-        f"{_name(what)}({_listed(fields)}) was published {often}. Published: {_all_published()}."
-    )
+    often = f"was published {len(fitting)} times, not {times}" if fitting else "was not published"
+    raise AssertionError(f"{_name(what)}({_listed(fields)}) {often}. Published: {_all_published()}.")
 
 
 def assert_nothing_published(what: type | str | Task | None = None) -> None:

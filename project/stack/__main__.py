@@ -1,4 +1,4 @@
-"""The stack's command line: `python -m project.stack up | status | env`."""
+"""The stack's command line: `python -m project.stack [up | status | env]`."""
 
 from __future__ import annotations
 
@@ -19,8 +19,11 @@ from project.stack.state import state_path  # noqa: E402
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Carry out the command and return the exit code."""
-    options = _parser().parse_args(arguments)
+    """Carry out the command, `up` where none is named, and return the exit code."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    if not given or (given[0].startswith("-") and given[0] not in ("-h", "--help")):
+        given = ["up", *given]
+    options = _parser().parse_args(given)
     command: Callable[[argparse.Namespace], int] = options.command
     try:
         return command(options)
@@ -33,10 +36,11 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog=os.environ.get("TODOKE_COMMAND", "python -m project.stack"),
         description="Runs Todoke here: PostgreSQL, Valkey, web, workers, beat, sandbox and Flower.",
-        epilog="The state is kept in $TODOKE_HOME (default: .todoke in the project). "
+        epilog="Without a command it starts everything, as up does. "
+        "The state is kept in $TODOKE_HOME (default: .todoke in the project). "
         "DATABASE_URL and BROKER_URL replace the embedded servers; PORT is the shop's port.",
     )
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    commands = parser.add_subparsers(required=True, metavar="[COMMAND]")
     start = commands.add_parser(
         "up", help="start everything and keep it running until Ctrl-C", epilog=parser.epilog
     )

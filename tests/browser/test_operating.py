@@ -41,7 +41,7 @@ def test_an_operator_finds_dead_letters_dry_runs_redrives_and_sees_them_consumed
     consumed = Message.objects.filter(pk__in=ids, consumed_at__isnull=False)
     wait_until(lambda: consumed.count() == 3, "the messages to be consumed", timeout=30)
     page.goto(f"{site.url}/admin/outbox/message/{ids[0]}/change/")
-    expect(page.get_by_text("Sent", exact=True).first).to_be_visible()
+    expect(page.get_by_text("Sent · consumed", exact=True).first).to_be_visible()
     page.goto(f"{site.url}/admin/outbox/message/{ids[0]}/history/")
     expect(page.get_by_text("The typing error is mended.").first).to_be_visible()
 

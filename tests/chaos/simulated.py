@@ -10,13 +10,18 @@ from collections.abc import Mapping
 from tests.chaos.report import Report
 
 NAME = "simulator"
-WHAT = "the saga engine in memory: --orders schedules of deliveries, crashes, duplicates and time-outs"
+WHAT = (
+    "the saga engine in memory: --orders times 20 schedules of deliveries, crashes, duplicates and time-outs"
+)
+SCHEDULES = 20
+"""For each order asked for: some things happen in one schedule of a hundred."""
 FAULTS = ("crashes", "died at commit", "discarded", "fault: ")
 REFUSED = ("duplicates refused", "outcomes refused", "heartbeats refused")
 
 
-def run(schedules: int, seed: int) -> Report:
-    """Run so many schedules, beginning with that of ``seed``; see :mod:`tests.chaos.simulator`."""
+def run(orders: int, seed: int) -> Report:
+    """Run :data:`SCHEDULES` times so many, beginning with that of ``seed``; see :mod:`tests.chaos.simulator`."""
+    schedules = orders * SCHEDULES
     command = [sys.executable, "-m", "tests.chaos.simulator", "--json"]
     done = subprocess.run(
         [*command, "--schedules", str(schedules), "--seed", str(seed)],

@@ -6,13 +6,14 @@ from argparse import ArgumentParser
 from typing import Any
 
 from django.contrib.auth import get_user_model
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 
 from orders.models import ApiKey
 from orders.services import api_keys
+from outbox.management.command import DatabaseCommand
 
 
-class Command(BaseCommand):
+class Command(DatabaseCommand):
     """Standard output carries the key alone, so that a script can take it; all else is on standard error."""
 
     help = "Makes an API key for a customer and prints it. Only its hash is kept: it cannot be shown again."

@@ -12,20 +12,21 @@ from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Group, User
 from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 from django.db import transaction
 from django.db.models import F
 
 from orders.management.demo_catalogue import CATALOGUE, CURRENCY
 from orders.models import Product, Stock
 from orders.services import api_keys
+from outbox.management.command import DatabaseCommand
 
 OPERATORS = "Operators"
 RANDOM_BYTES = 12
 MOST = 1_000_000_000
 
 
-class Command(BaseCommand):
+class Command(DatabaseCommand):
     """Running it again changes only what the environment or ``--stock`` says differently.
 
     Products and stock that are there are left alone. A generated password is printed once, when its account

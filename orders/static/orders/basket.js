@@ -57,9 +57,16 @@
     if (!isSending()) leave();
   });
 
-  document.addEventListener("htmx:afterRequest", ({ detail }) => {
-    if (!detail.successful) leave();
-  });
+  // Nothing came of it: the page shows what holds, and who wanted to go on stays and reads why.
+  const failed = ({ detail: { requestConfig } }) => {
+    const field = requestConfig.elt.closest("#basket form")?.querySelector("input[type=number]");
+    if (field?.value === requestConfig.formData.get("quantity") && field.id !== typing) field.value = field.defaultValue;
+    leaving = null;
+    setTimeout(send); // what was chosen meanwhile, when htmx is done with this one
+  };
+
+  document.addEventListener("htmx:responseError", failed);
+  document.addEventListener("htmx:sendError", failed);
 
   document.addEventListener("DOMContentLoaded", send);
 })();

@@ -5,14 +5,14 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from django.db.models import QuerySet
+from django.db.models import Count, Min, QuerySet
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from outbox.admin.dashboard.panels import Figure, counted, panel
+from outbox.admin.dashboard.panels import MOST_COUNTED, Figure, counted, panel, written
 from outbox.admin.links import messages_url
 from outbox.admin.paginator import estimate
 from outbox.admin.rendering import NOTHING, duration
@@ -43,8 +43,14 @@ LATE_AFTER = 30.0
 )
 def messages(_request: HttpRequest) -> dict[str, Any]:
     """A figure for each state that moves, and an estimate of all."""
-    figures = [_figure_of_state(state) for state in COLOURS]
-    return {"figures": [_lag(), *figures, _all()]}
+    number, oldest = _due()
+    due = _figure_of_state("due", number, written(number))
+    others = [
+        _figure_of_state(state, *counted(_rows().filter(SELECTIONS[state][1])))
+        for state in COLOURS
+        if state != "due"
+    ]
+    return {"figures": [_lag(oldest), due, *others, _all()]}
 
 
 def oldest_due() -> datetime | None:
@@ -67,8 +73,15 @@ def late_variant(seconds: float) -> str:
     return "success" if seconds < LATE_AFTER else "warning" if seconds < 10 * LATE_AFTER else "danger"
 
 
-def _lag() -> Figure:
-    at = oldest_due()
+def _due() -> tuple[int, datetime | None]:
+    """How many messages are due, and since when the oldest is: by one statement, so that the two agree."""
+    some = _rows().filter(DUE).order_by()[:MOST_COUNTED]
+    found = some.aggregate(number=Count("id"), oldest=Min("next_attempt_at"))
+    is_all = found["number"] < MOST_COUNTED
+    return found["number"], found["oldest"] if is_all else oldest_due() or found["oldest"]
+
+
+def _lag(at: datetime | None) -> Figure:
     wait = max(0.0, (timezone.now() - at).total_seconds()) if at else 0.0
     return Figure(
         _("Lag: oldest due"),
@@ -80,10 +93,9 @@ def _lag() -> Figure:
     )
 
 
-def _figure_of_state(state: str) -> Figure:
-    name, rows = SELECTIONS[state]
-    number, text = counted(_rows().filter(rows))
-    return Figure(name, text, messages_url(state=state), COLOURS[state] if number else "", key=state)
+def _figure_of_state(state: str, number: int, text: str) -> Figure:
+    colour = COLOURS[state] if number else ""
+    return Figure(SELECTIONS[state][0], text, messages_url(state=state), colour, key=state)
 
 
 def _all() -> Figure:

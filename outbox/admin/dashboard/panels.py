@@ -117,4 +117,9 @@ def panel_of(name: str) -> Panel | None:
 def counted(rows: QuerySet[Any], most: int = MOST_COUNTED) -> tuple[int, str]:
     """How many rows there are, counted up to a bound, and how that is written."""
     number = rows.order_by()[:most].count()
-    return number, f"{number:,}" + ("+" if number == most else "")
+    return number, written(number, most)
+
+
+def written(number: int, most: int = MOST_COUNTED) -> str:
+    """A number that was counted up to a bound."""
+    return f"{number:,}" + ("+" if number == most else "")

@@ -7,14 +7,19 @@ import sys
 from argparse import ArgumentParser
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 
 from outbox.audit import findings
 from outbox.database import connection
+from outbox.management.command import DatabaseCommand
 
 
-class Command(BaseCommand):
-    help = "Check the platform's and the application's invariants over live data. Exit 0: clean; 1: findings."
+class Command(DatabaseCommand):
+    help = (
+        "Check the platform's and the application's invariants over live data. Exit 0: clean; 1: findings; 2: it could "
+        "not look, as the database is away."
+    )
+    away_code = 2
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument(
@@ -23,7 +28,9 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         if connection().vendor != "postgresql":
-            raise CommandError("The audit asks in PostgreSQL's own words; this database is another one.")
+            raise CommandError(
+                "The audit asks in PostgreSQL's own words; this database is another one.", returncode=2
+            )
         found = findings()
         if options["json"]:
             self.stdout.write(json.dumps({"audit": found or "clean"}))

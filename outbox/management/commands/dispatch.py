@@ -5,14 +5,15 @@ from __future__ import annotations
 from argparse import ArgumentParser, ArgumentTypeError
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 
+from outbox.management.command import DatabaseCommand
 from outbox.relay.engine import Relay
 from outbox.transports.faulty import FaultyTransport
 
 
-class Command(BaseCommand):
-    help = "Send every outbox message that is due, then exit: 0 when done, 1 when the broker is away."
+class Command(DatabaseCommand):
+    help = "Send every outbox message that is due, then exit: 0 when done, 1 when the broker or the database is away."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument(
@@ -28,7 +29,7 @@ class Command(BaseCommand):
         relay = Relay()
         if options["fail"]:
             relay.transport = FaultyTransport(relay.transport, options["fail"], options["seed"])
-        done = relay.turn()
+        done = relay.turn() + relay.settle_left()
         relay.close()
         held = f", {done.held} held back by a pause or a rate limit" if done.held else ""
         expired = f", {done.expired} expired" if done.expired else ""

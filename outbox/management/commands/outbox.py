@@ -2,26 +2,31 @@
 
 from __future__ import annotations
 
+import sys
 from argparse import ArgumentParser
 from typing import IO, Any, cast
 
-from django.core.management.base import BaseCommand, CommandError
-from rich.console import Console
+from django.core.management.base import CommandError
 
-from outbox.database import DATABASE_AWAY
+try:
+    from rich.console import Console
+except ModuleNotFoundError:
+    sys.exit("manage.py outbox needs the package rich, which is not installed: pip install rich")
+
 from outbox.exceptions import OperationRefused
+from outbox.management.command import DatabaseCommand
 from outbox.management.operating import controlling, looking, pruning, redriving
 
 PIPE_WIDTH = 160
 """Columns where there is no terminal to fit in."""
 
 
-class Command(BaseCommand):
+class Command(DatabaseCommand):
     help = "Show how the outbox stands: messages by state and type, lag, rates, leases, pauses. Or act on it:"
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         looking.add_options(parser)
-        subparsers = parser.add_subparsers(title="subcommands", dest="subcommand", metavar="")
+        subparsers = parser.add_subparsers(title="subcommands", dest="subcommand", metavar="SUBCOMMAND")
         for group in (controlling, redriving, pruning, looking):
             group.add(subparsers)
 
@@ -30,8 +35,6 @@ class Command(BaseCommand):
             options["run"](options, self._console(no_color=options["no_color"]))
         except OperationRefused as error:
             raise CommandError(str(error)) from None
-        except DATABASE_AWAY as error:
-            raise CommandError(f"The database is away: {str(error).strip()}") from None
 
     def _console(self, *, no_color: bool) -> Console:
         """Colours and redrawing on a terminal; plain text elsewhere, and where ``NO_COLOR`` is set."""

@@ -8,7 +8,7 @@ from typing import Any
 from rich.console import Console
 
 from outbox import controls
-from outbox.management.operating.options import actor, add_actor
+from outbox.management.operating.options import actor, add_actor, doubt
 from outbox.models import Pause
 
 
@@ -42,7 +42,7 @@ def add(subparsers: Any) -> None:
 def run_pause(options: Mapping[str, Any], console: Console) -> None:
     """Pause."""
     paused = controls.pause(options["scope"], options["value"], options["reason"], by=actor(options))
-    _doubt(console, options["scope"], options["value"])
+    doubt(console, options["scope"], options["value"])
     console.print(f"The {paused} is paused. Relays know within a second.")
 
 
@@ -57,8 +57,10 @@ def run_limit(options: Mapping[str, Any], console: Console) -> None:
     limit = controls.set_limit(
         options["type"], options["rate"], options["reason"], burst=options["burst"], by=actor(options)
     )
-    _doubt(console, "type", options["type"])
-    console.print(f"Limited to {limit}, {limit.burst:,} at once. Relays know within a second.")
+    doubt(console, "type", options["type"])
+    console.print(
+        f"{limit.type} is limited to {limit.per_second:g}/s, {limit.burst:,} at once. Relays know within a second."
+    )
 
 
 def run_unlimit(options: Mapping[str, Any], console: Console) -> None:
@@ -74,8 +76,3 @@ def _told(let_go: controls.LetGo) -> str:
         f"{let_go.freed:,} messages are due again, and the relays let go {let_go.left:,} more "
         "within about a minute"
     )
-
-
-def _doubt(console: Console, scope: str, value: str) -> None:
-    if doubt := controls.doubts(scope, value):
-        console.print(f"Warning: {doubt}", style="yellow")

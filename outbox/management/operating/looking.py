@@ -48,13 +48,13 @@ def add(subparsers: Any) -> None:
 
 def run(options: Mapping[str, Any], console: Console) -> None:
     """Show the overview, once or again and again until Ctrl-C."""
-    show = _print_json if options["json"] else _print
+    show = _print_json if options["json"] else _print_drawn
     seconds = options["watch"]
     with suppress(KeyboardInterrupt):
         if not seconds:
             show(console)
         elif options["json"] or not console.is_terminal or console.is_dumb_terminal:
-            _repeat(seconds, lambda: show(console))
+            _repeat(seconds, lambda: show(console) if options["json"] else console.print(_drawn()))
         else:
             with Live(console=console, screen=True, auto_refresh=False) as live:
                 _repeat(seconds, lambda: live.update(_drawn(), refresh=True))
@@ -104,8 +104,8 @@ def _drawn() -> RenderableType:
         return Text(f"The database is away: {str(error).strip()}", style="red")
 
 
-def _print(console: Console) -> None:
-    console.print(_drawn())
+def _print_drawn(console: Console) -> None:
+    console.print(draw(overview()))
 
 
 def _print_json(console: Console) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import getpass
 import re
-from argparse import ArgumentParser, ArgumentTypeError
+from argparse import SUPPRESS, ArgumentParser, ArgumentTypeError
 from collections.abc import Mapping
 from contextlib import suppress
 from datetime import datetime, timedelta
@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING, Any
 from django.contrib.auth import get_user_model
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
+from rich.console import Console
 
+from outbox import controls
 from outbox.overview import now
 
 if TYPE_CHECKING:
@@ -22,11 +24,13 @@ if TYPE_CHECKING:
 UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
-def add_actor(parser: ArgumentParser) -> None:
-    """Who does it."""
-    parser.add_argument(
-        "--by", metavar="NAME", help="who you are; a user's name here puts it into the admin's history, too"
-    )
+def add_actor(
+    parser: ArgumentParser,
+    what: str = "who you are; a user's name here puts it into the admin's history, too",
+) -> None:
+    """Who does it: ``--by``; also as ``--actor``, which one of the commands called it once."""
+    parser.add_argument("--by", metavar="NAME", default="", help=what)
+    parser.add_argument("--actor", dest="by", default=SUPPRESS, help=SUPPRESS)
 
 
 def actor(options: Mapping[str, Any]) -> Actor:
@@ -38,6 +42,12 @@ def actor(options: Mapping[str, Any]) -> Actor:
         return getpass.getuser()
     except (KeyError, OSError):  # a container's user may have no name
         return ""
+
+
+def doubt(console: Console, scope: str, value: str) -> None:
+    """Warn of a name that nothing here knows."""
+    if doubtful := controls.doubts(scope, value):
+        console.print(f"Warning: {doubtful}", style="yellow")
 
 
 def duration(text: str) -> timedelta:

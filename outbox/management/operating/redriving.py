@@ -9,8 +9,9 @@ from uuid import UUID
 
 from rich.console import Console
 
-from outbox.management.operating.options import actor, add_actor, moment
+from outbox.management.operating.options import actor, add_actor, doubt, moment
 from outbox.management.operating.progress import follow
+from outbox.models import Pause
 from outbox.redrive import discard_selected, redrive_selected
 from outbox.selection import Selection
 
@@ -35,7 +36,7 @@ def add(subparsers: Any) -> None:
 
 def run_redrive(options: Mapping[str, Any], console: Console) -> None:
     """Redrive."""
-    selection = _selection(options)
+    selection = _selection(options, console)
     if _only_counted(selection, options, console):
         return
     pace = {"limit": options["limit"], "per_second": options["throttle"]}
@@ -45,7 +46,7 @@ def run_redrive(options: Mapping[str, Any], console: Console) -> None:
 
 def run_discard(options: Mapping[str, Any], console: Console) -> None:
     """Discard."""
-    selection = _selection(options)
+    selection = _selection(options, console)
     if _only_counted(selection, options, console):
         return
     pace = {"limit": options["limit"], "per_second": options["throttle"]}
@@ -73,8 +74,11 @@ def _add_filter(parser: ArgumentParser) -> None:
     )
 
 
-def _selection(options: Mapping[str, Any]) -> Selection:
+def _selection(options: Mapping[str, Any], console: Console) -> Selection:
     same = ("type", "queue", "key", "consumer", "error", "correlation_id")
+    for scope in (Pause.Scope.TYPE, Pause.Scope.QUEUE):
+        if options[scope]:
+            doubt(console, scope, options[scope])
     return Selection(
         **{name: options[name] for name in same},
         failed_since=options["since"],

@@ -83,7 +83,12 @@ def _result(
     share = median(one.rate for one in held) / normal
     result.goals = [
         Goal("share of the normal rate", share, 0.8),
-        Goal("bytes after further drains / while held", _total(found["later"]) / max(1, grown), 1.02, at_most=True),
+        Goal(
+            "bytes after further drains / while held",
+            _total(found["later"]) / max(1, grown),
+            1.02,
+            at_most=True,
+        ),
     ]
     return result
 

@@ -113,6 +113,25 @@ def test_customers_are_kept_out(db, as_, client):
         assert response.headers["Location"].startswith("/admin/login/")
 
 
+def test_a_customer_reads_why_there_is_a_form(db, as_, client):
+    """Who is signed in already is told that this account may not; a stranger is not."""
+    told = "You are signed in as ada, who has no permission to use the console."
+    assert told in as_(customer()).get("/admin/", follow=True).content.decode()
+    assert "You are signed in" not in client.get("/admin/", follow=True).content.decode()
+
+
+def test_errors_lead_back_to_the_console(as_, reader, client):
+    """Whoever works there wants to stay; elsewhere, and for others, it is the shop."""
+    gone = "/admin/outbox/message/panels/nonsense/"
+    refused = "/admin/outbox/message/all/redrive/?state=dead"
+    for path in (refused, gone):
+        page = as_(reader).get(path, follow=True).content.decode()
+        assert "Back to the console" in page, path
+        assert 'name="next" value="/"' in page
+    assert "Back to the console" not in as_(reader).get("/nowhere").content.decode()
+    assert "Go to the shop" in as_(reader).get("/nowhere").content.decode()
+
+
 class TestRoles:
     """The groups that ship."""
 

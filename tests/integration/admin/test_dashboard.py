@@ -15,6 +15,7 @@ from django.utils import timezone
 from outbox.admin.dashboard import broker, flow, panels, progress
 from outbox.admin.dashboard.failures import kind_of
 from outbox.admin.dashboard.panels import panels_for
+from outbox.admin.rendering import NOTHING
 from outbox.exceptions import BrokerUnavailable
 from outbox.models import Message
 from tests.integration.admin.making import dead, message, parked_saga, states
@@ -59,6 +60,24 @@ def test_lag_is_the_age_of_the_oldest_due_message(as_, reader):
     message(next_attempt_at=now - timedelta(minutes=2), priority=0)
     message(next_attempt_at=now - timedelta(hours=9), waits_for=message("dead").pk)
     assert figures(as_(reader), "messages")["Lag: oldest due"][0] == "5 min"
+
+
+def test_lag_and_due_agree(as_, reader):
+    """Also when a relay gives back everything between two looks, as it does while the broker is away."""
+    for _ in range(2):
+        message()
+
+    def give_back(execute, sql, params, many, context):
+        found = execute(sql, params, many, context)
+        if "outbox_message" in sql and sql.startswith("SELECT"):
+            with connection.cursor() as cursor:
+                cursor.cursor.execute("UPDATE outbox_message SET next_attempt_at = now() + interval '5 s'")
+        return found
+
+    with connection.execute_wrapper(give_back):
+        shown = figures(as_(reader), "messages")
+    assert shown["Pending, and due"][0] == "2"
+    assert shown["Lag: oldest due"][0] != NOTHING
 
 
 def test_failures_are_grouped_by_type_and_by_kind_of_error(as_, reader):
@@ -196,6 +215,14 @@ class TestPanels:
         page = as_(reader_with("outbox.view_message")).get("/admin/").content.decode()
         assert 'id="panel-messages"' in page
         assert 'id="panel-sagas"' not in page
+
+    def test_nothing_is_said_of_figures_that_one_may_not_see(self, as_, reader):
+        """Neither that they are refreshed, nor how to stop that."""
+        assert "Stop refreshing" in as_(reader).get("/admin/").content.decode()
+        reader.groups.clear()
+        page = as_(type(reader).objects.get(pk=reader.pk)).get("/admin/").content.decode()
+        assert "You may see none of these figures" in page
+        assert "refresh" not in page
 
     def test_each_checks_its_permission_in_the_handler(self, as_, reader):
         """403 without it; 404 for one that is none; GET only."""

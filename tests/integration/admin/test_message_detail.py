@@ -71,11 +71,23 @@ def test_failed_attempts_are_a_table(as_, reader):
 
 def test_links_to_flower_only_where_there_is_one(as_, reader, settings):
     """The message's id is its task's id in Flower."""
-    made = message()
+    made, unsent = message("consumed"), message()
     settings.FLOWER_URL = ""
     assert "/task/" not in page_of(as_(reader), made)
     settings.FLOWER_URL = "https://flower.example.org/"
     assert f'href="https://flower.example.org/task/{made.id}"' in page_of(as_(reader), made)
+    assert "/task/" not in page_of(as_(reader), unsent), (
+        "a broker that never had it, and Flower, know nothing of it"
+    )
+
+
+def test_lineage_tells_consumed_from_sent(as_, reader):
+    """What waits for a consumer and what is done are different words."""
+    first = message("consumed", correlation_id="one thing")
+    message("unconsumed", correlation_id="one thing")
+    page = page_of(as_(reader), first)
+    assert "Sent · consumed" in page
+    assert "Sent · unconsumed" in page
 
 
 def test_links_to_its_saga_and_its_order(as_, reader, reader_with):

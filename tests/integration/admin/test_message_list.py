@@ -36,7 +36,7 @@ def test_shows_every_state(as_, reader):
         "Processing": 1,
         "Sent · unconsumed": 1,
         "Sent · running": 1,
-        "Sent": 1,
+        "Sent · consumed": 1,
         "Failed": 1,
         "Discarded": 1,
     }
@@ -151,3 +151,17 @@ def test_latest_first(as_, reader):
         attempts=F("attempts") + 1
     )  # an update moves a row, and must not move it in the list
     assert list(as_(reader).get(LIST).context["cl"].result_list) == made[::-1]
+
+
+def test_when_nothing_matches_the_way_out_is_the_first_button(as_, superuser):
+    """Not to add a message by hand, which is hardly what somebody wants who filters; with no filter it is."""
+
+    def buttons(**filters: str) -> list[str]:
+        page = as_(superuser).get(LIST, filters).content.decode()
+        below = page[page.index("font-semibold mb-1 text-xl") :]
+        return re.findall(r'<a href="([^"]*)" class="[^"]*bg-primary-600', below)
+
+    message()
+    assert buttons(state="dead") == ["?"]
+    Message.objects.all().delete()
+    assert [url.partition("?")[0] for url in buttons()] == ["/admin/outbox/message/add/"]

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from django.db import connection, connections
+from celery import current_app
+from django.db import connection, connections, transaction
 from django.test.utils import CaptureQueriesContext
 
 from outbox import database
-from outbox.connections import look_after_connections
+from outbox.connections import drop_interrupted, look_after_connections
+from outbox.fixup import KeepingWorkerFixup
 from outbox.relay.engine import Relay
 from tests.harness.processes import Platform
 from tests.harness.waiting import wait_until
@@ -138,3 +140,53 @@ def test_other_cursors_stay_as_they_are() -> None:
     assert database.fetch("SELECT count(*) FROM pg_prepared_statements WHERE statement LIKE '%%+ 2%%'") == [
         (0,)
     ]
+
+
+def begin_and_be_interrupted() -> None:
+    """As a time limit's exception between Django's beginning of a transaction and the first line of its block."""
+    transaction.atomic().__enter__()
+    database.execute("CREATE TEMPORARY TABLE half_done ()")
+
+
+def be_closed_meanwhile() -> None:
+    """The same, and the server has ended the session."""
+    begin_and_be_interrupted()
+    connection.close()
+
+
+def stay_without_autocommit() -> None:
+    """As that exception at the end of a transaction."""
+    connection.set_autocommit(False)
+
+
+def leave_a_statement_behind() -> None:
+    """As that exception in the middle of a statement."""
+    connection.ensure_connection()
+    connection.connection.pgconn.send_query(b"SELECT 1")
+
+
+@pytest.mark.parametrize(
+    "interrupt",
+    [begin_and_be_interrupted, be_closed_meanwhile, stay_without_autocommit, leave_a_statement_behind],
+)
+def test_what_a_time_limit_interrupted_is_not_used_again(interrupt) -> None:
+    """The next task begins with a connection on which a transaction is a transaction."""
+    database.fetch("SELECT 1")
+    interrupt()
+    KeepingWorkerFixup(current_app).close_database()
+    assert not connection.in_atomic_block
+    with transaction.atomic():
+        backend = ours()
+    assert connection.get_autocommit()
+    assert database.fetch("SELECT to_regclass('half_done')") == [(None,)]
+    drop_interrupted()
+    assert ours() == backend  # one that is sound is kept
+
+
+@pytest.mark.django_db(transaction=False)
+def test_the_transaction_of_a_test_case_stays_open() -> None:
+    """It is nobody's interruption."""
+    begin = connection.in_atomic_block, len(connection.savepoint_ids)
+    drop_interrupted()
+    assert begin[0]
+    assert (connection.in_atomic_block, len(connection.savepoint_ids)) == begin

@@ -117,7 +117,9 @@ def test_pausing_and_resuming(messages) -> None:
 
 def test_limiting_and_unlimiting(db) -> None:
     """The burst is a second's worth where none is given."""
-    assert "sample.add: 2.5/s, 3 at once" in outbox("limit", "sample.add", "2.5", "--reason", "They asked")
+    assert "sample.add is limited to 2.5/s, 3 at once. Relays know" in outbox(
+        "limit", "sample.add", "2.5", "--reason", "They asked"
+    )
     assert RateLimit.objects.get().reason == "They asked"
     assert "no limit any more" in outbox("unlimit", "sample.add")
     with pytest.raises(CommandError, match="above 0"):
@@ -140,6 +142,10 @@ def test_redriving_by_filter(failed) -> None:
     assert "Nothing was changed" in counted
     with pytest.raises(CommandError, match="empty filter means all"):
         outbox("redrive")
+    assert "Warning: Nothing here knows the type 'sample.ad'" in outbox(
+        "redrive", "--type", "sample.ad", "--dry-run"
+    )
+    assert "Warning" not in counted
     assert "2 messages redriven" in outbox("redrive", "--since", "1h", "--limit", "2")
     assert "nothing that has failed is selected" in outbox("redrive", "--until", "2026-01-01")
     assert Message.objects.filter(status=Status.FAILED).count() == 1
@@ -171,6 +177,7 @@ def test_pruning(messages) -> None:
         (("redrive", "--since", "yesterday"), "'yesterday' is no time"),
         (("redrive", "--since", "2026-13-45T00:00"), "is no time"),
         (("--watch", "0"), "no interval"),
+        (("bogus",), r"argument SUBCOMMAND: invalid choice: 'bogus' \(choose from .*redrive"),
     ],
 )
 def test_what_is_not_understood_is_explained(db, argv: tuple[str, ...], says: str) -> None:

@@ -82,6 +82,11 @@ def test_a_field_of_the_wrong_type_is_refused_when_written() -> None:
     """The schema is checked where the mistake is made, not in some consumer later."""
     with transaction.atomic(), pytest.raises(InvalidEvent, match="thing_id"):
         publish(ThingHappened("no uuid", Decimal(1), datetime.now(UTC)))  # type: ignore[arg-type]
+    with transaction.atomic(), pytest.raises(InvalidEvent) as refused:
+        publish(ThingHappened("no uuid", None, datetime.now(UTC)))  # type: ignore[arg-type]
+    assert "thing_id must be UUID, not str; amount must be Decimal, not NoneType." in str(refused.value)
+    assert "no uuid" not in str(refused.value), "a value may be personal"
+    assert "ydantic" not in str(refused.value)
     assert not Message.objects.exists()
 
 

@@ -23,7 +23,9 @@ STORES = [Portable(), PostgreSQL()]
 
 def count(store: Store, claim: Claim) -> int:
     """As the relay asks."""
-    return store.unsettled({message.id: message.attempts for message in claim.messages}, claim.lock_id).refused
+    return store.unsettled(
+        {message.id: message.attempts for message in claim.messages}, claim.lock_id
+    ).refused
 
 
 def lease_ends(ids: list[UUID]) -> None:

@@ -6,6 +6,7 @@ import math
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from uuid import uuid4
 
 import psycopg
 import pytest
@@ -204,3 +205,55 @@ def test_what_is_given_back_goes_back_although_another_claim_looks_at_it(message
     assert claims.release(claim, claim.ids) == 1
     thread.join()
     assert Message.objects.get(pk=id_).status == Status.PENDING
+
+
+def test_a_second_connection_that_is_not_to_be_had_costs_little(
+    messages, relay: Relay, monkeypatch, settings
+) -> None:
+    """It is waited for once, for a sixth of the lease; then the relay settles by itself for a while."""
+    settings.OUTBOX = {**settings.OUTBOX, "LEASE": 3.0}
+    messages(12)
+    come = threading.Event()
+
+    def before(nth: int) -> None:
+        if threading.current_thread().name.endswith(" settles"):
+            come.wait(30)
+
+    with settling(monkeypatch, before) as threads:
+        assert relay.drain().sent == 12
+        assert sum(name.endswith(" settles") for name in threads) == 1
+        come.set()
+        wait_until(lambda: not background_threads(), "the thread to be gone")
+    assert set(statuses()) == {Status.SENT}
+
+
+def test_an_error_of_one_batch_does_not_leave_the_next_one_unsettled(
+    messages, relay: Relay, monkeypatch
+) -> None:
+    """It has been sent, and nobody else would settle it."""
+    messages(6)
+
+    def before(nth: int) -> None:
+        if nth == 1:
+            raise RuntimeError("a flaw of ours")
+
+    with settling(monkeypatch, before), pytest.raises(RuntimeError, match="a flaw of ours"):
+        relay.drain()
+    assert statuses()[:4] == [Status.PROCESSING, Status.PROCESSING, Status.SENT, Status.SENT]
+
+
+def test_what_a_batch_under_settlement_held_is_looked_for_again(messages, relay: Relay, monkeypatch) -> None:
+    """A claim that found nothing because this relay's own settle held it does not end the drain."""
+    messages(6)
+    claim, empty = claims.claim, []
+
+    def unlucky(limit: int, *args) -> claims.Claim:
+        """The third claim finds all rows held."""
+        if not empty and relay._settling.is_busy:
+            empty.append(True)
+            return claims.Claim(uuid4(), [])
+        return claim(limit, *args)
+
+    monkeypatch.setattr(claims, "claim", unlucky)
+    assert relay.drain().sent == 6
+    assert empty

@@ -119,7 +119,7 @@ def test_tasks_and_commands_are_found_by_their_arguments() -> None:
 def test_what_was_not_published_fails_with_what_was() -> None:
     """The message says all that a person needs."""
     with pytest.raises(
-        AssertionError, match=r"sample.told\(text='snow'\) was published not. Published: nothing"
+        AssertionError, match=r"sample.told\(text='snow'\) was not published. Published: nothing"
     ):
         assert_published(Told, text="snow")
     tell("rain")

@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import pytest
 from celery.exceptions import Retry, SoftTimeLimitExceeded
+from django.db import connection, transaction
 from django.db.models.functions import Now
 
 from outbox.api import PermanentError
@@ -106,6 +107,21 @@ def test_an_interrupted_attempt_may_have_happened(saga: Saga, world: World) -> N
     run_to_the_end()
     assert world.names == ["pack", "book", "book", "unbook", "unpack"]
     assert world.ended == [("compensated", "It could not be completed in time.")]
+
+
+def test_an_interruption_in_the_middle_of_a_transaction_leaves_none_open(saga: Saga, world: World) -> None:
+    """The time limit may strike while the work begins one: the outcome is committed all the same."""
+
+    def interrupted(_: object) -> None:
+        transaction.atomic().__enter__()
+        raise SoftTimeLimitExceeded
+
+    world.faults["book"] = interrupted
+    step()
+    step()
+    assert not connection.in_atomic_block
+    connection.close()  # what is not committed is gone
+    assert "interrupted" in SagaStep.objects.get(name="second").last_error
 
 
 def test_a_cancellation_that_meets_the_pivot_at_work_comes_too_late(voyage: Saga, world: World) -> None:

@@ -254,6 +254,8 @@ def test_the_command_line_shows_and_operates(parked: SagaRun) -> None:
     assert "parked  by test  OSError: gone" in told
     shown = json.loads(manage("show", str(parked.id), "--json"))
     assert shown["history"][0]["what"] == "started"
+    with pytest.raises(CommandError, match=r"Try: manage\.py saga list"):
+        manage("show", "nowhere")
     assert "Would resume" in manage("resume", "o-2", "--reason", "again", "--dry-run")
     assert parked.status == "needs_attention"
     assert "compensating" in manage("resume", "o-2", "--reason", "again", "--actor", "olga")
@@ -265,7 +267,11 @@ def test_the_command_line_operates_many(parked: SagaRun) -> None:
     filters = ("--status", "needs_attention", "--older-than", "0")
     Saga.objects.update(started_at=F("started_at") - timedelta(seconds=5))
     assert manage("resume", *filters, "--reason", "x", "--dry-run").startswith("1 sagas are chosen")
-    assert manage("resume", *filters, "--reason", "x") == "1 changed, 0 refused.\n"
+    assert manage("list", "--older-than", "12h") == "No saga is like that.\n"
+    with pytest.raises(CommandError, match="'soon' is no time"):
+        manage("list", "--older-than", "soon")
+    assert manage("resume", *filters, "--reason", "x", "--by", "ada") == "1 changed, 0 refused.\n"
+    assert "by ada" in manage("show", "o-2")
     assert "sample.journey is paused." in manage(
         "pause", "--all", "--definition", "sample.journey", "--reason", "x"
     )

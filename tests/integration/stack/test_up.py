@@ -13,9 +13,11 @@ import psutil
 import psycopg
 import pytest
 
+from project.stack.__main__ import main
 from project.stack.background import background_stack
 from project.stack.errors import AlreadyRunningError, StackError
 from project.stack.runinfo import read_run, running
+from project.stack.state import PROJECT
 from tests.integration.stack.programs import Program, is_running, processes_of
 
 DRIVER = Path(__file__).with_name("drive_up.py")
@@ -42,6 +44,17 @@ def command(*arguments: str) -> subprocess.CompletedProcess[str]:
         check=False,
         timeout=60,
     )
+
+
+def test_up_is_what_is_meant_where_no_command_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """``script/server`` alone, or with up's options; it hands on what it is given."""
+    asked: list[bool] = []
+    monkeypatch.setattr("project.stack.up.up", lambda *, attended: asked.append(attended))
+    assert [main(given) for given in ([], ["--unattended"], ["up"], ["up", "--unattended"])] == [0] * 4
+    assert asked == [True, False, True, False]
+    assert command("status").returncode == 3
+    assert "[COMMAND]" in command("--help").stdout
+    assert 'project.stack "$@"' in (PROJECT / "script" / "server").read_text()
 
 
 def test_a_whole_life(start: Start, open_state: Path) -> None:

@@ -12,7 +12,7 @@ from django.db import OperationalError
 from django.test import Client, RequestFactory
 from django.views.defaults import server_error
 
-from orders.models import Order
+from orders.models import Order, Product
 from tests.harness import fulfilling, shop
 from tests.integration.web.conftest import Browser, browser_of, text_of
 
@@ -76,6 +76,50 @@ def test_an_address_that_does_not_exist_helps(browser: Browser) -> None:
     assert response.status_code == 404
     assert "There is nothing here" in text_of(response)
     assert "Go to the shop" in text_of(response)
+
+
+@pytest.mark.parametrize("path", ["/checkout/", "/basket/", f"/orders/{UUID(int=7)}/cancel"])
+def test_an_address_that_is_no_page_helps(browser: Browser, path: str) -> None:
+    """405 with words and a way on, and the methods that it takes; the API answers for itself."""
+    response = browser.client.delete(path)
+
+    assert response.status_code == 405
+    assert response.headers["Allow"]
+    assert "This address is not a page" in text_of(response)
+    assert "Go to the shop" in text_of(response)
+    assert browser.client.put("/api/orders").headers["Content-Type"] == "application/problem+json"
+
+
+def test_the_language_switch_leads_to_a_page(browser: Browser, tea: Product) -> None:
+    """Not back to an address that takes forms only, nor to one that does not exist."""
+
+    def leads_to(response: Any) -> str:
+        found = re.search(
+            r'name="next" value="([^"]*)">\s*<button class="link" name="language"', response.text
+        )
+        assert found is not None
+        return found[1]
+
+    assert leads_to(browser.get("/?q=tea")) == "/?q=tea"
+    assert leads_to(browser.get("/nowhere")) == "/"
+    assert leads_to(browser.get(f"/basket/{tea.pk}/change")) == "/"
+    browser.choose()
+    wrong = browser.client.post(f"/basket/{tea.pk}/change", {"quantity": "-1"})
+    assert (wrong.status_code, leads_to(wrong)) == (422, "/basket/")
+
+
+def test_a_stranger_is_asked_to_sign_in(browser: Browser) -> None:
+    """By a page, and back afterwards; a program gets JSON. Who is signed in reads that the account may not."""
+    html = {"Accept": "text/html,*/*;q=0.8"}
+    page = Client().get("/healthz/details", headers=html)
+    assert page.status_code == 403
+    assert "Sign in with an account that has the permission" in text_of(page)
+    assert 'href="/accounts/login/?next=/healthz/details"' in page.text
+    assert "Your account does not have the permission" in text_of(browser.get("/healthz/details", **html))
+    for client, said in ((Client(), "Sign in"), (browser.client, "Your account may not")):
+        answer = client.get("/healthz/details", headers={"Accept": "*/*"})
+        assert answer.status_code == 403
+        assert said in answer.json()["detail"]
 
 
 def test_the_page_for_a_database_that_is_away_needs_none(

@@ -54,6 +54,14 @@ def test_orders_of_one_kind(browser: Browser, shown: str, found: int) -> None:
     assert ("There are no such orders." in text_of(response)) is (found == 0)
 
 
+def test_who_has_ordered_nothing_is_offered_no_kinds(browser: Browser) -> None:
+    """There is nothing to choose from."""
+    assert 'class="groups"' not in browser.get("/orders/").text
+    shop.order()
+    assert 'class="groups"' in browser.get("/orders/").text
+    assert 'class="groups"' in browser.get("/orders/?show=cancelled").text
+
+
 def test_a_kind_that_does_not_exist(browser: Browser) -> None:
     """404, not a crash."""
     assert browser.get("/orders/?show=nonsense").status_code == 404

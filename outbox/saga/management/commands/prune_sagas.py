@@ -6,16 +6,17 @@ from argparse import ArgumentParser, ArgumentTypeError
 from datetime import timedelta
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 
 from outbox.conf import conf
 from outbox.exceptions import OperationRefused
+from outbox.management.command import DatabaseCommand
 from outbox.saga.prune import Pruned, count_prunable, prune, total
 
 DAY = 24 * 3600.0
 
 
-class Command(BaseCommand):
+class Command(DatabaseCommand):
     """Steps and history leave; the sagas stay, with their outcomes. Open sagas are never touched."""
 
     help = (

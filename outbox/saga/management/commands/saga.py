@@ -10,8 +10,10 @@ from collections.abc import Callable
 from typing import Any
 from uuid import UUID
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 
+from outbox.management.command import DatabaseCommand
+from outbox.management.operating.options import add_actor, duration
 from outbox.saga import operations, pausing, registry
 from outbox.saga.bulk import Chosen, for_each
 from outbox.saga.exceptions import SagaError
@@ -33,7 +35,7 @@ NEED_STEP = ("skip", "done")
 NOT_FOUND = 3
 
 
-class Command(BaseCommand):
+class Command(DatabaseCommand):
     help = (
         "Look at sagas and operate them. Exit 0: done; 1: refused (or some of many were); 2: wrong usage;"
         " 3: there is no such saga."
@@ -120,7 +122,7 @@ class Command(BaseCommand):
             self.stdout.write(f"{count} sagas have not ended. Nothing was changed.")
             return
         try:
-            change(name, actor=options["actor"], reason=options["reason"])
+            change(name, actor=options["by"] or _who(), reason=options["reason"])
         except (SagaError, ValueError) as error:
             raise CommandError(str(error)) from None
         self.stdout.write(f"{name} is paused." if verb == "pause" else f"{name} goes on.")
@@ -133,7 +135,9 @@ def _add_filter(parser: ArgumentParser) -> None:
         "--at-step", default="", metavar="STEP", help="that stopped at this step, or are at it"
     )
     parser.add_argument("--error", default="", metavar="TEXT", help="whose error contains this text")
-    parser.add_argument("--older-than", type=float, metavar="SECONDS", help="started so long ago")
+    parser.add_argument(
+        "--older-than", type=_age, metavar="AGE", help="started so long ago: 90s, 15m, 12h, 7d, 2w"
+    )
     parser.add_argument("--paused", action="store_true", default=None, help="held by a person")
 
 
@@ -141,7 +145,7 @@ def _add_operation(parser: ArgumentParser, verb: str) -> None:
     parser.add_argument("saga", nargs="?", help="its id or its key; or choose many with the filters")
     _add_filter(parser)
     parser.add_argument("--reason", required=True, help="why: kept in the history")
-    parser.add_argument("--actor", default=_who(), help="who: kept in the history")
+    add_actor(parser, "who you are: kept in the history")
     parser.add_argument("--dry-run", action="store_true", help="only say how many sagas it would be")
     if verb in TAKE_STEP:
         parser.add_argument("--step", required=verb in NEED_STEP, default="", help="the step that is meant")
@@ -159,6 +163,14 @@ def _who() -> str:
         return f"{getpass.getuser()} (command line)"
     except (KeyError, OSError):
         return "command line"
+
+
+def _age(text: str) -> float:
+    """Seconds; a number alone is one of seconds, too."""
+    try:
+        return float(text)
+    except ValueError:
+        return duration(text).total_seconds()
 
 
 def _json(text: str) -> Any:
@@ -180,7 +192,7 @@ def _chosen(options: dict[str, Any]) -> Chosen:
 
 
 def _given(verb: str, options: dict[str, Any]) -> dict[str, Any]:
-    given = {"actor": options["actor"], "reason": options["reason"]}
+    given = {"actor": options["by"] or _who(), "reason": options["reason"]}
     if verb in TAKE_STEP:
         given["step"] = options["step"]
     if verb == "done":
@@ -200,6 +212,6 @@ def _find(text: str) -> Saga:
         raise CommandError(f"Several sagas work on {text}: give the id of {ids}.", returncode=2)
     if not found:
         raise CommandError(
-            f"There is no saga with the id or key {text}. Try: saga list", returncode=NOT_FOUND
+            f"There is no saga with the id or key {text}. Try: manage.py saga list", returncode=NOT_FOUND
         )
     return found[0]

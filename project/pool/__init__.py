@@ -1,0 +1,1 @@
+"""The database behind a pool of connections, for web processes: its ``ENGINE`` is the package. See ``base``."""
