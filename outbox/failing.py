@@ -34,8 +34,7 @@ def after_failure(
     task: DurableTask, delivery: Delivery, error: Exception, *, lock_id: UUID | None
 ) -> Exception:
     """Write the outcome of a failed run; returns what Celery is to be told: RETRY or the failure itself."""
-    if isinstance(error, SoftTimeLimitExceeded):
-        drop_interrupted()
+    _be_sound_after(error)
     if asked := reschedule_of(task):
         cause = getattr(error, "exc", None) if isinstance(error, Retry) else error
         text = describe(cause) if cause else "Asked to run again."
@@ -55,8 +54,7 @@ def fail_manually(task: DurableTask, delivery: Delivery, error: Exception, args:
     Changes nothing when the task has consumed its message (then the error was its own outcome), nor when the message
     is addressed to another one.
     """
-    if isinstance(error, SoftTimeLimitExceeded):
-        drop_interrupted()
+    _be_sound_after(error)
     if not is_open(delivery):
         return
     delay, flaw = None, ""
@@ -163,6 +161,12 @@ def _takes(task: DurableTask, args: Any, kwargs: Any) -> bool:
     except TypeError:
         return False
     return True
+
+
+def _be_sound_after(error: Exception) -> None:
+    """A time limit may have struck in the middle of a transaction: nothing is written on such a connection."""
+    if isinstance(error, SoftTimeLimitExceeded):
+        drop_interrupted()
 
 
 def _delay(

@@ -11,6 +11,8 @@ from django.template.loader import render_to_string
 
 logger = logging.getLogger(__name__)
 
+DATABASE_AWAY = (OperationalError, InterfaceError)
+"""What it looks like to a view."""
 RETRY_AFTER_SECONDS = 10
 
 
@@ -29,7 +31,7 @@ class DatabaseAwayMiddleware:
 
     def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
         """Any other error is for Django."""
-        if not isinstance(error, (OperationalError, InterfaceError)):
+        if not isinstance(error, DATABASE_AWAY):
             return None
         logger.error("%s %s: the database is away (%s)", request.method, request.path, error)
         page = render_to_string("503.html")  # without the request: who is signed in, only the database knows

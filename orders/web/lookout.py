@@ -15,9 +15,10 @@ from typing import TypeVar
 from uuid import UUID
 
 from asgiref.sync import sync_to_async
-from django.db import InterfaceError, OperationalError, connection
+from django.db import connection
 
 from orders.progress import marks_of
+from orders.web.database_away import DATABASE_AWAY
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -63,7 +64,7 @@ class Lookout:
             await asyncio.sleep(LOOK_SECONDS)
             try:
                 await self._look()
-            except (OperationalError, InterfaceError) as error:
+            except DATABASE_AWAY as error:
                 logger.warning("Open order pages get no news: the database is away (%s).", error)
 
     async def _look(self) -> None:

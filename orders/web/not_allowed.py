@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse
 from django.template.loader import render_to_string
+
+from orders.web.database_away import DATABASE_AWAY
 
 
 class NotAllowedMiddleware:
@@ -27,5 +28,5 @@ def _page(request: HttpRequest) -> str:
     """Who is signed in, only the database knows; without it the page shows nobody."""
     try:
         return render_to_string("405.html", request=request)
-    except (OperationalError, InterfaceError):
+    except DATABASE_AWAY:
         return render_to_string("405.html")

@@ -91,10 +91,8 @@ class Relay:
                     following = Batch.claim(self.name, self._horizon, self._gate)
                     batches, more, done = batches - 1, following.more, done + following.done
                     if not following.messages and self._settling.is_busy:
-                        done, more = (
-                            done + self._settling.wait(),
-                            True,
-                        )  # it may have held what was looked for
+                        more = True  # what is being settled may have held what was looked for
+                        done += self._settling.wait()
                 errors = self._outcome(sending) if sending else {}
                 sent, sending, following = sending, self._begin(following), None
                 if sent:

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from asgiref.sync import sync_to_async
 from django.contrib.auth.models import User
-from django.db import InterfaceError, OperationalError, connection
+from django.db import connection
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from django.utils import translation
@@ -17,6 +17,7 @@ from django.views.decorators.http import require_safe
 
 from orders import queries
 from orders.models import Order
+from orders.web.database_away import DATABASE_AWAY
 from orders.web.lookout import Watch, lookout, reading
 from orders.web.story import News, news_of
 
@@ -74,7 +75,7 @@ async def _stream(watch: Watch, news: News, seen: str, read: Callable[[], News])
             watch.news.clear()
             try:
                 news = await reading(read)
-            except (OperationalError, InterfaceError, Order.DoesNotExist):
+            except (*DATABASE_AWAY, Order.DoesNotExist):
                 return
             watch.mark = news.mark
             yield _event(news)

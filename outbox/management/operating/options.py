@@ -38,6 +38,11 @@ def actor(options: Mapping[str, Any]) -> Actor:
     if name := options["by"]:
         users = get_user_model()
         return users._default_manager.filter(**{users.USERNAME_FIELD: name}).first() or str(name)
+    return login_name()
+
+
+def login_name() -> str:
+    """The system's name for who runs this command; empty where it knows none."""
     try:
         return getpass.getuser()
     except (KeyError, OSError):  # a container's user may have no name

@@ -70,6 +70,12 @@ def statuses() -> list[str]:
     return list(Message.objects.order_by("id").values_list("status", flat=True))
 
 
+def fail_first(nth: int) -> None:
+    """The first settling meets a flaw of ours."""
+    if nth == 1:
+        raise RuntimeError("a flaw of ours")
+
+
 def background_threads() -> list[str]:
     return [thread.name for thread in threading.enumerate() if thread.name.endswith(" settles")]
 
@@ -132,11 +138,7 @@ def test_another_error_in_the_background_ends_the_round(messages, relay: Relay, 
     """It is not lost with the thread; what was claimed and not sent goes back at once."""
     messages(8)
 
-    def before(nth: int) -> None:
-        if nth == 1:
-            raise RuntimeError("a flaw of ours")
-
-    with settling(monkeypatch, before), pytest.raises(RuntimeError, match="a flaw of ours"):
+    with settling(monkeypatch, fail_first), pytest.raises(RuntimeError, match="a flaw of ours"):
         relay.drain()
     assert Message.objects.filter(status=Status.PENDING, attempts=0).exists()
     wait_until(lambda: not background_threads(), "the thread to be gone")
@@ -233,11 +235,7 @@ def test_an_error_of_one_batch_does_not_leave_the_next_one_unsettled(
     """It has been sent, and nobody else would settle it."""
     messages(6)
 
-    def before(nth: int) -> None:
-        if nth == 1:
-            raise RuntimeError("a flaw of ours")
-
-    with settling(monkeypatch, before), pytest.raises(RuntimeError, match="a flaw of ours"):
+    with settling(monkeypatch, fail_first), pytest.raises(RuntimeError, match="a flaw of ours"):
         relay.drain()
     assert statuses()[:4] == [Status.PROCESSING, Status.PROCESSING, Status.SENT, Status.SENT]
 

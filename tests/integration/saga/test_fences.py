@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from threading import Thread
@@ -15,6 +15,7 @@ from django.utils import timezone
 
 from outbox import claims
 from outbox.audit import findings
+from outbox.models import Message
 from outbox.saga.api import AttemptLost, Refusals, StepCall, refusals, start
 from outbox.saga.execution import Attempt, Outcome, Refused
 from outbox.saga.models import Saga, SagaStep, SagaTransition
@@ -153,15 +154,7 @@ def test_what_changed_while_a_turn_waited_for_the_lock_is_seen(saga: Saga, world
         connections.close_all()
 
     (message,) = sent()
-    reader = Thread(target=look)
-
-    def start_reading(_: object) -> None:
-        reader.start()
-        wait_until(_is_somebody_waiting, "the reader to wait for the saga's lock", timeout=10)
-
-    world.faults["pack"] = start_reading
-    deliver(message)
-    reader.join(10)
+    _deliver_while_another_waits(message, world, look)
     assert seen == [[("first", "succeeded"), ("second", "scheduled")]]
 
 
@@ -174,20 +167,25 @@ def test_a_duplicate_that_waited_for_the_saga_does_nothing(saga: Saga, world: Wo
         outcomes.append(Attempt(saga.id, message.id, message.attempts, "twin").run())
         connections.close_all()
 
-    twin = Thread(target=come_too)
-
-    def start_twin(_: object) -> None:
-        twin.start()
-        wait_until(_is_somebody_waiting, "the duplicate to wait for the saga's lock", timeout=10)
-
-    world.faults["pack"] = start_twin
-    deliver(message)
-    twin.join(10)
+    _deliver_while_another_waits(message, world, come_too)
     (outcome,) = outcomes
     assert isinstance(outcome, Refused)
     assert "is consumed" in outcome.why
     assert world.names == ["pack"]
     assert SagaStep.objects.get(name="first").duplicates_refused == 1
+
+
+def _deliver_while_another_waits(message: Message, world: World, work: Callable[[], None]) -> None:
+    """Deliver a command whose step holds the saga until another thread, with that work, waits for its lock."""
+    other = Thread(target=work)
+
+    def begin(_: object) -> None:
+        other.start()
+        wait_until(_is_somebody_waiting, "the other to wait for the saga's lock", timeout=10)
+
+    world.faults["pack"] = begin
+    deliver(message)
+    other.join(10)
 
 
 def _is_somebody_waiting() -> bool:

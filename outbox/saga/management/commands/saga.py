@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import json
 import sys
 from argparse import ArgumentParser, ArgumentTypeError
@@ -13,7 +12,7 @@ from uuid import UUID
 from django.core.management.base import CommandError
 
 from outbox.management.command import DatabaseCommand
-from outbox.management.operating.options import add_actor, duration
+from outbox.management.operating.options import add_actor, duration, login_name
 from outbox.saga import operations, pausing, registry
 from outbox.saga.bulk import Chosen, for_each
 from outbox.saga.exceptions import SagaError
@@ -122,7 +121,7 @@ class Command(DatabaseCommand):
             self.stdout.write(f"{count} sagas have not ended. Nothing was changed.")
             return
         try:
-            change(name, actor=options["by"] or _who(), reason=options["reason"])
+            change(name, actor=_actor(options), reason=options["reason"])
         except (SagaError, ValueError) as error:
             raise CommandError(str(error)) from None
         self.stdout.write(f"{name} is paused." if verb == "pause" else f"{name} goes on.")
@@ -157,12 +156,11 @@ def _add_operation(parser: ArgumentParser, verb: str) -> None:
         parser.add_argument("--all", action="store_true", help="the whole --definition, also sagas to come")
 
 
-def _who() -> str:
-    """Who is at the terminal; a container may have no name for its user."""
-    try:
-        return f"{getpass.getuser()} (command line)"
-    except (KeyError, OSError):
-        return "command line"
+def _actor(options: dict[str, Any]) -> str:
+    if options["by"]:
+        return str(options["by"])
+    name = login_name()
+    return f"{name} (command line)" if name else "command line"
 
 
 def _age(text: str) -> float:
@@ -192,7 +190,7 @@ def _chosen(options: dict[str, Any]) -> Chosen:
 
 
 def _given(verb: str, options: dict[str, Any]) -> dict[str, Any]:
-    given = {"actor": options["by"] or _who(), "reason": options["reason"]}
+    given = {"actor": _actor(options), "reason": options["reason"]}
     if verb in TAKE_STEP:
         given["step"] = options["step"]
     if verb == "done":
