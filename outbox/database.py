@@ -16,6 +16,8 @@ from outbox.conf import conf
 DATABASE_AWAY = (OperationalError, InterfaceError)
 """What it looks like when the database is away, or ended a statement for its own reasons: nobody's outcome."""
 
+KEPT = "_outbox_cursor"
+"""Where a connection of psycopg has it."""
 PREPARE_AFTER = 3
 """Times that a connection runs a statement that may be prepared before it is."""
 PLAN_SECONDS = 15.0
@@ -63,13 +65,13 @@ def fetch(
 def _running(sql: str, params: Any, prepared: bool) -> Iterator[CursorWrapper]:
     wrapper = connection()
     if prepared and _keeps_statements(wrapper):
-        cursor = _preparing_cursor(wrapper)
-        sql = f"{sql} /* {time.monotonic() // PLAN_SECONDS:.0f} */"  # another text is another plan
-    else:
-        cursor = wrapper.cursor()
-    with cursor:
-        cursor.execute(sql, params)
+        cursor = _kept_cursor(wrapper)
+        cursor.execute(f"{sql} /* {time.monotonic() // PLAN_SECONDS:.0f} */", params)  # another text, another plan
         yield cursor
+    else:
+        with wrapper.cursor() as cursor:
+            cursor.execute(sql, params)
+            yield cursor
 
 
 def _keeps_statements(wrapper: BaseDatabaseWrapper) -> bool:
@@ -86,14 +88,24 @@ def _keeps_statements(wrapper: BaseDatabaseWrapper) -> bool:
     )
 
 
-def _preparing_cursor(wrapper: BaseDatabaseWrapper) -> CursorWrapper:
+def _kept_cursor(wrapper: BaseDatabaseWrapper) -> CursorWrapper:
+    """One that prepares, made once for a connection: to make it takes as long as to run a statement."""
+    wrapper.ensure_connection()
+    raw = wrapper.connection
+    kept = getattr(raw, KEPT, None)
+    if kept is None:
+        kept = _preparing_cursor(wrapper)
+        setattr(raw, KEPT, kept)
+    return wrapper.make_debug_cursor(kept) if wrapper.queries_logged else wrapper.make_cursor(kept)
+
+
+def _preparing_cursor(wrapper: BaseDatabaseWrapper) -> Any:
     from psycopg import Cursor
 
-    wrapper.ensure_connection()
     raw = wrapper.connection
     raw.prepare_threshold = PREPARE_AFTER
     usual, raw.cursor_factory = raw.cursor_factory, Cursor
     try:
-        return wrapper.cursor()
+        return wrapper.create_cursor()
     finally:
         raw.cursor_factory = usual

@@ -15,10 +15,11 @@ from outbox.conf import conf
 from outbox.database import atomic, execute, fetch
 from outbox.publish import require_transaction
 from outbox.saga import due
+from outbox.saga.dependencies import breaker
 from outbox.saga.exceptions import WrongResult
 from outbox.saga.models import Saga, SagaStep, SagaTransition
 from outbox.saga.store import Command, FromNow, Loaded, Signal
-from outbox.saga.turn import Turn
+from outbox.saga.turn import Note, Turn
 from outbox.store.postgresql.consuming import CONSUME
 
 Part = tuple[str, list[Any]]
@@ -26,7 +27,7 @@ Part = tuple[str, list[Any]]
 LOAD = """
 WITH locked AS MATERIALIZED (SELECT * FROM saga_saga WHERE id = %s FOR UPDATE{skip_locked}){consumed}
 SELECT {saga}, statement_timestamp(), (SELECT x.revision FROM saga_saga x WHERE x.id = s.id),
-    EXISTS (SELECT FROM saga_sagapause z WHERE z.definition = s.definition AND z.ended_at IS NULL), {keyed}, {steps}
+    EXISTS (SELECT FROM saga_sagapause z WHERE z.definition = s.definition AND z.ended_at IS NULL), {command}, {steps}
 FROM locked s LEFT JOIN saga_sagastep p ON p.saga_id = s.id ORDER BY p.id
 """
 """A statement that has waited for a lock sees the locked row as it is now, and all others as they were when it began
@@ -37,17 +38,7 @@ CONSUMED = (
 )
 """Behind the saga's lock, and once: what a statement updates it sees as it is now."""
 
-NOTED = (
-    "saga_id",
-    "number",
-    "what",
-    "step",
-    "direction",
-    "attempt",
-    "actor",
-    "detail",
-    "traceparent",
-)
+OF_COMMAND = f"(SELECT keyed FROM consumed), {breaker.IS_CALM.format(saga='s.id')}"  # noqa: S608  (constants only)
 
 
 def _columns(model: type[models.Model]) -> tuple[str, ...]:
@@ -85,13 +76,13 @@ class DatabaseStore:
             params += [*command, *[consumption.task_at_work()] * 3]
         consumed = False
         while found := fetch(sql, params, prepared=True):
-            saga, steps = self._made(Saga, found[0][: len(self._saga)]), len(self._saga) + 4
-            now, seen, paused, keyed = found[0][len(self._saga) : steps]
+            saga, steps = self._made(Saga, found[0][: len(self._saga)]), len(self._saga) + 5
+            now, seen, paused, keyed, calm = found[0][len(self._saga) : steps]
             if command is not None and keyed is not None:
                 consumed = consumption.note_end(command.message_id, keyed)
             if saga.revision == seen:
                 rows = [self._made(SagaStep, row[steps:]) for row in found if row[steps] is not None]
-                return Loaded(saga, rows, now, definition_paused=paused, consumed=consumed)
+                return Loaded(saga, rows, now, definition_paused=paused, consumed=consumed, is_calm=calm)
             sql, params = self._loading(), [saga_id]
         return None
 
@@ -104,8 +95,7 @@ class DatabaseStore:
         """
         parts = [*self._saga_part(turn), *self._row_parts(turn)]
         if turn.notes:
-            notes = [[getattr(note, name) for name in NOTED] for note in turn.notes]
-            parts.append(_insert(SagaTransition, NOTED, notes))
+            parts.append(_insert(SagaTransition, Note._fields, turn.notes))
         if turn.messages:
             sql, params, follow_up = inserting.as_part(turn.messages)
             _execute_together([*parts, (sql, params)])
@@ -176,7 +166,7 @@ class DatabaseStore:
         return LOAD.format(
             skip_locked=" SKIP LOCKED" if skip_locked else "",
             consumed=CONSUMED if consuming else "",
-            keyed="(SELECT keyed FROM consumed)" if consuming else "NULL",
+            command=OF_COMMAND if consuming else "NULL, FALSE",
             saga=self._saga_columns,
             steps=self._step_columns,
         )

@@ -38,6 +38,7 @@ class Loaded:
     Args:
         definition_paused: a person has paused all sagas of its definition.
         consumed: the command that was to be consumed was not consumed yet, and is now.
+        is_calm: no service is in trouble, or was lately, and no step of the saga waits for one. ``False``: not known.
     """
 
     saga: Saga
@@ -45,6 +46,7 @@ class Loaded:
     now: datetime
     definition_paused: bool
     consumed: bool = False
+    is_calm: bool = False
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from uuid_utils.compat import uuid7
@@ -20,9 +20,23 @@ from outbox.saga import registry, versions
 from outbox.saga.calls import StepCall
 from outbox.saga.definition import SagaDefinition
 from outbox.saga.exceptions import NoSuchSaga
-from outbox.saga.models import Saga, SagaStep, SagaTransition
+from outbox.saga.models import Saga, SagaStep
 from outbox.saga.steps import Step
 from outbox.saga.store import Command, FromNow, Loaded, Store, store
+
+
+class Note(NamedTuple):
+    """A line of a saga's history: a row of :class:`outbox.saga.models.SagaTransition`, and quicker made than one."""
+
+    saga_id: UUID
+    number: int
+    what: str
+    step: str
+    direction: str
+    attempt: int | None
+    actor: str
+    detail: str
+    traceparent: str
 
 
 class Turn:
@@ -39,11 +53,12 @@ class Turn:
         self.store: Store = store()
         self.definition_paused = loaded.definition_paused
         self.consumed = loaded.consumed
+        self.is_calm = loaded.is_calm
         self.rows = loaded.rows
         self.new_rows: list[SagaStep] = []
         self.saga_changes: set[str] = set()
         self.row_changes: dict[int, tuple[SagaStep, set[str]]] = {}
-        self.notes: list[SagaTransition] = []
+        self.notes: list[Note] = []
         self.messages: list[NewMessage] = []
 
     @property
@@ -126,16 +141,16 @@ class Turn:
         """Add a line to the saga's history."""
         self.saga.entries += 1
         self.notes.append(
-            SagaTransition(
-                saga_id=self.saga.id,
-                number=self.saga.entries,
-                what=what,
-                step=row.name if row else "",
-                direction=row.direction if row else "",
-                attempt=row.attempt if row else None,
-                actor=self.actor,
-                detail=detail,
-                traceparent=current_context().traceparent,
+            Note(
+                self.saga.id,
+                self.saga.entries,
+                what,
+                row.name if row else "",
+                row.direction if row else "",
+                row.attempt if row else None,
+                self.actor,
+                detail,
+                current_context().traceparent,
             )
         )
 

@@ -5,6 +5,6 @@
 - :mod:`.breaker`, :mod:`.limits`, :mod:`.waiting`: the SQL.
 - :mod:`.overview`: how the services stand, for people.
 
-The state is in the database, by the database's clock. While all is well and nothing is limited an attempt costs one
-primary-key read and no write.
+The state is in the database, by the database's clock. While all is well and nothing is limited an attempt costs
+nothing: the statement that reads the saga tells so, too.
 """

@@ -13,7 +13,7 @@ from datetime import datetime
 from uuid import UUID
 
 from outbox.database import execute, fetch
-from outbox.saga.dependencies.declaration import Dependency
+from outbox.saga.dependencies.declaration import LONGEST_RAMP, Dependency
 from outbox.saga.dependencies.models import BreakerState
 
 State = BreakerState.State
@@ -26,6 +26,13 @@ FROM (SELECT %s AS name, %s::bigint AS step_id) asked
 LEFT JOIN saga_breaker b ON b.name = asked.name
 LEFT JOIN saga_dependency_wait w ON w.step_id = asked.step_id
 """
+
+IS_CALM = f"""
+NOT EXISTS (SELECT FROM saga_breaker b WHERE b.state <> 'closed' OR b.failures > 0
+            OR b.closed_at > now() - make_interval(secs => {LONGEST_RAMP}))
+AND NOT EXISTS (SELECT FROM saga_dependency_wait w JOIN saga_sagastep q ON q.id = w.step_id WHERE q.saga_id = {{saga}})
+"""  # noqa: S608  (constants only)
+"""Whether there is nothing for :func:`look` to find: :data:`CALM` is what it would return for any step of the saga."""
 
 TAKE_PROBE = """
 UPDATE saga_breaker SET state = 'half_open', probe = %s, probe_until = now() + make_interval(secs => %s)
@@ -89,6 +96,9 @@ class View:
     waits: bool
     reason: str
     ticket_in: float | None
+
+
+CALM = View(State.CLOSED, 0, None, 0.0, 0.0, 0.0, None, waits=False, reason="", ticket_in=None)
 
 
 def look(dependency: Dependency, step_id: int) -> View:

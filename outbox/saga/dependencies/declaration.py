@@ -12,6 +12,9 @@ from outbox.exceptions import OutboxError
 if TYPE_CHECKING:
     from outbox.saga.calls import StepCall
 
+LONGEST_RAMP = 3600.0
+"""Seconds."""
+
 
 @dataclass(frozen=True)
 class Breaker:
@@ -22,7 +25,7 @@ class Breaker:
         within: seconds; an older failure is forgotten.
         cooldown: seconds of the first pause; each probe that fails doubles it.
         cap: longest pause in seconds. Recovery is noticed within about one and a half of it.
-        ramp: seconds after recovery during which the load grows slowly.
+        ramp: seconds after recovery during which the load grows slowly; an hour at most.
         ramp_start: attempts per second at the beginning of the ramp; it doubles each second.
     """
 
@@ -112,6 +115,8 @@ class Dependency:
             "per_key.per_second": self.per_key.per_second,
         }
         problems = [] if 0 < len(self.name) <= 100 else ["Its name must have 1 to 100 characters."]
+        if self.breaker.ramp > LONGEST_RAMP:
+            problems.append(f"breaker.ramp must be at most {LONGEST_RAMP:g} s, not {self.breaker.ramp!r}.")
         return problems + [
             f"{name} must be greater than zero, not {value!r}."
             for name, value in numbers.items()

@@ -59,7 +59,7 @@ def ask(t: Turn, row: SagaStep, step: Step, call: StepCall) -> Admission | Postp
     dependency = step.dependency
     if dependency is None or step.operation(row.direction).is_local:
         return Admission()
-    view = breaker.look(dependency, row.pk)
+    view = breaker.CALM if t.is_calm else breaker.look(dependency, row.pk)
     admission = GuardedAdmission(dependency, dependency.limits(call), after_failures=view.failures > 0)
     postponed = _wait(view, admission) or _take(view, admission, step.lease)
     if postponed is None:

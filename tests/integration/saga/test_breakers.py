@@ -17,6 +17,7 @@ from django.test.utils import CaptureQueriesContext
 
 from outbox.models import Message
 from outbox.saga.dependencies import breaker
+from outbox.saga.dependencies.declaration import LONGEST_RAMP
 from outbox.saga.dependencies.models import BreakerState, DependencyWait
 from outbox.saga.dependencies.overview import BreakerView, breakers
 from outbox.saga.models import SagaStep, SagaTransition
@@ -173,14 +174,32 @@ def test_compensations_wait_too(world: World) -> None:
     assert undo.status == "succeeded"
 
 
-def test_costs_one_read_while_all_is_well() -> None:
-    """No write to any table of the dependencies, one read of the breaker."""
+def test_costs_nothing_while_all_is_well() -> None:
+    """What loads the saga tells so, too: no further read of the breaker, and no write to any of its tables."""
     begin("carry", "a")
     (message,) = sent()
     with CaptureQueriesContext(connection) as queries:
         assert deliver(message) is None
-    ours = [q["sql"] for q in queries if re.search("saga_(breaker|slot|pace|dependency)", q["sql"])]
-    assert [sql.split()[0] for sql in ours] == ["SELECT"]
+    theirs = [q["sql"] for q in queries if re.search("saga_(breaker|slot|pace|dependency)", q["sql"])]
+    assert [sql for sql in theirs if "FROM saga_saga" not in sql] == []
+
+
+@pytest.mark.parametrize(
+    "trouble",
+    [
+        {"state": "open", "opened_at": Now(), "open_until": Now() + timedelta(seconds=10)},
+        {"state": "closed", "failures": 1},
+        {"state": "closed", "closed_at": Now() - timedelta(seconds=LONGEST_RAMP - 60)},
+    ],
+)
+def test_any_trouble_is_looked_into(trouble: dict[str, Any]) -> None:
+    """An open breaker, a failure that may be the last but one, a recovery whose ramp may go on."""
+    begin("carry", "a")
+    (message,) = sent()
+    BreakerState.objects.create(name="courier", **trouble)
+    with CaptureQueriesContext(connection) as queries:
+        deliver(message)
+    assert any("FROM saga_saga" not in q["sql"] and "saga_breaker" in q["sql"] for q in queries)
 
 
 def state(name: str = "courier") -> BreakerView:
