@@ -15,3 +15,5 @@ urlpatterns = [
     path("api/", api.urls),
     path("", include("orders.web.urls")),
 ]
+handler400 = "orders.web.errors.bad_request"
+handler500 = "orders.web.errors.server_error"

@@ -7,7 +7,8 @@ from collections.abc import Callable
 
 from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse
-from django.template.loader import render_to_string
+
+from orders.web.errors import plain_page
 
 logger = logging.getLogger(__name__)
 
@@ -34,5 +35,5 @@ class DatabaseAwayMiddleware:
         if not isinstance(error, DATABASE_AWAY):
             return None
         logger.error("%s %s: the database is away (%s)", request.method, request.path, error)
-        page = render_to_string("503.html")  # without the request: who is signed in, only the database knows
-        return HttpResponse(page, status=503, headers={"Retry-After": str(RETRY_AFTER_SECONDS)})
+        headers = {"Retry-After": str(RETRY_AFTER_SECONDS)}
+        return HttpResponse(plain_page("503.html", request), status=503, headers=headers)

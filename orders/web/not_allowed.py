@@ -8,6 +8,7 @@ from django.http import HttpRequest, HttpResponse
 from django.template.loader import render_to_string
 
 from orders.web.database_away import DATABASE_AWAY
+from orders.web.errors import plain_page
 
 
 class NotAllowedMiddleware:
@@ -29,4 +30,4 @@ def _page(request: HttpRequest) -> str:
     try:
         return render_to_string("405.html", request=request)
     except DATABASE_AWAY:
-        return render_to_string("405.html")
+        return plain_page("405.html", request)

@@ -28,7 +28,7 @@ class Chosen:
         step: that have stopped at, or are at, that step.
         error: whose reason for attention, or last error of an unfinished step, contains that text.
         key: of that key.
-        older_than: that were started so many seconds ago, or earlier.
+        older_than: that were started so long ago, or earlier.
         paused: held by a person, or not.
     """
 
@@ -37,7 +37,7 @@ class Chosen:
     step: str = ""
     error: str = ""
     key: str = ""
-    older_than: float | None = None
+    older_than: timedelta | None = None
     paused: bool | None = None
 
     @property
@@ -54,7 +54,7 @@ class Chosen:
         if self.paused is not None:
             found = found.filter(paused_at__isnull=not self.paused)
         if self.older_than is not None:
-            found = found.filter(started_at__lt=Now() - timedelta(seconds=self.older_than))
+            found = found.filter(started_at__lt=Now() - self.older_than)
         if self.step or self.error:
             found = found.filter(id__in=self._steps().values("saga_id"))
         return found

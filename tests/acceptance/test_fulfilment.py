@@ -31,7 +31,7 @@ def processes(
 def sandbox(
     transactional_db: None, processes: SharedPlatform, django_db_setup: Emptying, settings
 ) -> Iterator[SandboxClient]:
-    """A running shop: sandbox, workers, beat, and a product in stock."""
+    """A running shop: sandbox, workers, beat, and a product in stock. A test that loses one of them fails."""
     settings.SANDBOX_URL = processes.env["SANDBOX_URL"]
     settings.SANDBOX_TOKEN = processes.env["SANDBOX_TOKEN"]
     processes.empty_sandbox()
@@ -39,6 +39,7 @@ def sandbox(
     product()
     yield processes.outside
     django_db_setup.empty_between_transactions()
+    processes.check()
 
 
 def assert_clean() -> None:

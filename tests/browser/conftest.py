@@ -96,10 +96,11 @@ def processes(
 def house(
     transactional_db: None, processes: SharedPlatform, django_db_setup: Emptying
 ) -> Iterator[SharedPlatform]:
-    """The processes, behaving and with an empty database."""
-    processes.outside.reset_faults()
+    """The processes, behaving and with an empty database. A test that loses one fails."""
+    processes.calm_sandbox()
     yield processes
     django_db_setup.empty_between_transactions()
+    processes.check()
 
 
 @pytest.fixture

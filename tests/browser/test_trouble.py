@@ -7,6 +7,7 @@ from django.contrib.auth import get_user_model
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Reader, Shop, give_password, sign_in
+from tests.browser.failing import fail, noted
 from tests.browser.looking import look_around
 from tests.harness.shop import product
 
@@ -28,23 +29,6 @@ def page(reader: Reader, shop_alone: Shop) -> Page:
 def without_debugging(page: Page) -> None:
     """As in production: while ``DEBUG`` is on, django_htmx shows errors to developers in place of the page."""
     page.route("**/django-htmx*.js", lambda route: route.fulfill(body="", content_type="text/javascript"))
-
-
-def fail(page: Page, address: str, status: int | None) -> None:
-    """Have requests for the address answered so; ``None``: not at all."""
-    page.route(
-        address, lambda route: route.abort() if status is None else route.fulfill(status=status, body="no")
-    )
-
-
-def noted(reader: Reader) -> None:
-    """The browser and htmx noted what happened, and nothing else."""
-    assert reader.problems
-    known = ("Failed to load resource", "Response Status Error Code", "htmx:sendError", "htmx:afterRequest")
-    other = [problem for problem in reader.problems if not problem.startswith(known)]
-    reader.problems.clear()
-    assert other == []
-    reader.problems.clear()
 
 
 def add(page: Page, name: str) -> None:

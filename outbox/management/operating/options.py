@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import getpass
 import re
-from argparse import SUPPRESS, ArgumentParser, ArgumentTypeError
+from argparse import ArgumentParser, ArgumentTypeError
 from collections.abc import Mapping
 from contextlib import suppress
 from datetime import datetime, timedelta
@@ -28,9 +28,8 @@ def add_actor(
     parser: ArgumentParser,
     what: str = "who you are; a user's name here puts it into the admin's history, too",
 ) -> None:
-    """Who does it: ``--by``; also as ``--actor``, which one of the commands called it once."""
+    """Who does it: ``--by``."""
     parser.add_argument("--by", metavar="NAME", default="", help=what)
-    parser.add_argument("--actor", dest="by", default=SUPPRESS, help=SUPPRESS)
 
 
 def actor(options: Mapping[str, Any]) -> Actor:

@@ -8,12 +8,15 @@ import pytest
 from django.contrib import admin
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import Group, User
+from django.core.exceptions import BadRequest
+from django.db import OperationalError
 from django.urls import reverse
 from django_celery_results.models import GroupResult, TaskResult
 from unfold.admin import ModelAdmin
 
 from orders.models import DailySales
 from orders.services.api_keys import issue
+from outbox.admin.controls.pauses import PauseAdmin
 from outbox.models import BulkOperation, Pause, RateLimit
 from tests.harness.shop import customer
 from tests.integration.admin.making import message, shipped_order
@@ -121,7 +124,7 @@ def test_a_customer_reads_why_there_is_a_form(db, as_, client):
 
 
 def test_errors_lead_back_to_the_console(as_, reader, client):
-    """Whoever works there wants to stay; elsewhere, and for others, it is the shop."""
+    """Whoever works there wants to stay; elsewhere it is the shop."""
     gone = "/admin/outbox/message/panels/nonsense/"
     refused = "/admin/outbox/message/all/redrive/?state=dead"
     for path in (refused, gone):
@@ -130,6 +133,24 @@ def test_errors_lead_back_to_the_console(as_, reader, client):
         assert 'name="next" value="/"' in page
     assert "Back to the console" not in as_(reader).get("/nowhere").content.decode()
     assert "Go to the shop" in as_(reader).get("/nowhere").content.decode()
+
+
+@pytest.mark.parametrize(
+    ("error", "status"), [(ZeroDivisionError(), 500), (OperationalError("gone"), 503), (BadRequest(), 400)]
+)
+def test_so_do_pages_that_ask_nobody_who_is_signed_in(as_, reader, monkeypatch, error, status):
+    """A crash and a database that is away, in Japanese, too."""
+
+    def fail(*_):
+        raise error
+
+    monkeypatch.setattr(PauseAdmin, "get_queryset", fail)
+    browser = as_(reader)
+    browser.raise_request_exception = False
+    for language, way in (("en", "Back to the console"), ("ja", "コンソールに戻る")):
+        answer = browser.get("/admin/outbox/pause/", headers={"Accept-Language": language})
+        assert answer.status_code == status
+        assert f'href="/admin/">{way}</a>' in answer.content.decode()
 
 
 class TestRoles:

@@ -258,13 +258,13 @@ def test_the_command_line_shows_and_operates(parked: SagaRun) -> None:
         manage("show", "nowhere")
     assert "Would resume" in manage("resume", "o-2", "--reason", "again", "--dry-run")
     assert parked.status == "needs_attention"
-    assert "compensating" in manage("resume", "o-2", "--reason", "again", "--actor", "olga")
+    assert "compensating" in manage("resume", "o-2", "--reason", "again", "--by", "olga")
     assert parked.to_end() == "compensated"
 
 
 def test_the_command_line_operates_many(parked: SagaRun) -> None:
     """A dry run counts, and changes nothing."""
-    filters = ("--status", "needs_attention", "--older-than", "0")
+    filters = ("--status", "needs_attention", "--older-than", "0s")
     Saga.objects.update(started_at=F("started_at") - timedelta(seconds=5))
     assert manage("resume", *filters, "--reason", "x", "--dry-run").startswith("1 sagas are chosen")
     assert manage("list", "--older-than", "12h") == "No saga is like that.\n"

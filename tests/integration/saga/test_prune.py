@@ -63,7 +63,7 @@ def test_never_below_the_minimum_age(ended: list[Saga]) -> None:
     with pytest.raises(OperationRefused, match="too young"):
         list(prune(MIN_AGE / 2))
     with pytest.raises(CommandError, match="too young"):
-        call_command("prune_sagas", "--days", "0")
+        call_command("prune_sagas", "--older-than", "59m")
     assert SagaStep.objects.count() == 15
 
 
@@ -85,9 +85,9 @@ def test_several_processes_share_the_work(ended: list[Saga]) -> None:
 
 def test_the_command_counts_first(ended: list[Saga], capsys: pytest.CaptureFixture[str]) -> None:
     """A dry run deletes nothing; then it says what it deleted."""
-    call_command("prune_sagas", "--days", "30", "--dry-run")
+    call_command("prune_sagas", "--older-than", "30d", "--dry-run")
     assert capsys.readouterr().out == "5 sagas would lose their history.\n"
-    call_command("prune_sagas", "--days", "30")
+    call_command("prune_sagas", "--older-than", "30d")
     lines = r"Pruned 5 sagas: 15 steps and \d+ lines of history\.\n"
     assert re.fullmatch(lines, capsys.readouterr().out)
 

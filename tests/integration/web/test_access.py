@@ -10,9 +10,9 @@ import pytest
 from django.contrib.auth import get_user_model
 from django.db import OperationalError
 from django.test import Client, RequestFactory
-from django.views.defaults import server_error
 
 from orders.models import Order, Product
+from orders.web.errors import server_error
 from tests.harness import fulfilling, shop
 from tests.integration.web.conftest import Browser, browser_of, text_of
 
@@ -141,11 +141,13 @@ def test_the_page_for_a_database_that_is_away_needs_none(
 
 
 def test_the_page_for_a_crash_needs_nothing() -> None:
-    """No database, no session, no context: it must work when all else fails."""
-    response = server_error(RequestFactory().get("/"))
+    """No database, no session: it must work when all else fails. It leads back to where one was."""
+    for path, way in (("/basket/", "Go to the shop"), ("/admin/saga/saga/", "Back to the console")):
+        response = server_error(RequestFactory().get(path))
 
-    assert response.status_code == 500
-    assert "Something went wrong on our side" in text_of(response)
+        assert response.status_code == 500
+        assert "Something went wrong on our side" in text_of(response)
+        assert way in text_of(response)
 
 
 def pages(browser: Browser) -> list[str]:

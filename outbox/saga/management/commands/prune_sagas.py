@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from argparse import ArgumentParser, ArgumentTypeError
-from datetime import timedelta
+from argparse import ArgumentParser
 from typing import Any
 
 from django.core.management.base import CommandError
 
-from outbox.conf import conf
 from outbox.exceptions import OperationRefused
 from outbox.management.command import DatabaseCommand
+from outbox.management.operating.options import duration
 from outbox.saga.prune import Pruned, count_prunable, prune, total
-
-DAY = 24 * 3600.0
 
 
 class Command(DatabaseCommand):
@@ -26,18 +23,17 @@ class Command(DatabaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """How old, and whether to do it."""
-        default = conf().SAGA_RETENTION / DAY
         parser.add_argument(
-            "--days",
-            type=_days,
-            default=default,
-            help=f"keep what ended within so many days (default: {default:g}, from OUTBOX['SAGA_RETENTION'])",
+            "--older-than",
+            type=duration,
+            metavar="AGE",
+            help="ended so long ago: 12h, 7d, 2w; an hour at least (default: OUTBOX['SAGA_RETENTION'])",
         )
         parser.add_argument("--dry-run", action="store_true", help="say how many sagas it would be")
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Prune, and say how much that was."""
-        age = timedelta(days=options["days"])
+        age = options["older_than"]
         try:
             if options["dry_run"]:
                 print(f"{count_prunable(age):,} sagas would lose their history.")
@@ -54,13 +50,3 @@ class Command(DatabaseCommand):
         if self.stderr.isatty():
             self.stderr.write(f"… {batch.sagas} sagas", ending="\r")
         return batch
-
-
-def _days(text: str) -> float:
-    try:
-        days = float(text)
-    except ValueError:
-        days = -1.0
-    if not 0 <= days < 1_000_000:
-        raise ArgumentTypeError(f"{text} is no number of days.")
-    return days

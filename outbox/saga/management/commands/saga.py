@@ -135,7 +135,7 @@ def _add_filter(parser: ArgumentParser) -> None:
     )
     parser.add_argument("--error", default="", metavar="TEXT", help="whose error contains this text")
     parser.add_argument(
-        "--older-than", type=_age, metavar="AGE", help="started so long ago: 90s, 15m, 12h, 7d, 2w"
+        "--older-than", type=duration, metavar="AGE", help="started so long ago: 90s, 15m, 12h, 7d, 2w"
     )
     parser.add_argument("--paused", action="store_true", default=None, help="held by a person")
 
@@ -161,14 +161,6 @@ def _actor(options: dict[str, Any]) -> str:
         return str(options["by"])
     name = login_name()
     return f"{name} (command line)" if name else "command line"
-
-
-def _age(text: str) -> float:
-    """Seconds; a number alone is one of seconds, too."""
-    try:
-        return float(text)
-    except ValueError:
-        return duration(text).total_seconds()
 
 
 def _json(text: str) -> Any:
