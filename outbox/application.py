@@ -39,7 +39,7 @@ class DurableCelery(Celery):
     What it adds to ``Celery(task_cls="outbox.celery:DurableTask")``: ``send_task`` by name is captured for a task that
     is registered here and durable, ``revoke`` cancels what has not been sent, and a group is one INSERT. Its
     workers keep their database connections from task to task, as ``CONN_MAX_AGE`` has it, and send the events that
-    Flower lives on a few times a second, together.
+    Flower lives on, and their acknowledgements, a few times a second, together.
     """
 
     task_cls = "outbox.celery:DurableTask"
@@ -48,7 +48,8 @@ class DurableCelery(Celery):
 
     def on_init(self) -> None:
         """Celery's hook."""
-        self.steps["consumer"].update(("outbox.bootsteps:EventsTogether", "outbox.bootsteps:OneClient"))
+        steps = ("EventsTogether", "OneClient", "AcksTogether")
+        self.steps["consumer"].update(f"outbox.bootsteps:{step}" for step in steps)
 
     def send_task(self, name: str, *args: Any, **options: Any) -> Any:
         """As Celery's. A name that is not registered here goes straight to the broker, as do tasks that opted out."""

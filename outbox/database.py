@@ -66,7 +66,8 @@ def _running(sql: str, params: Any, prepared: bool) -> Iterator[CursorWrapper]:
     wrapper = connection()
     if prepared and _keeps_statements(wrapper):
         cursor = _kept_cursor(wrapper)
-        cursor.execute(f"{sql} /* {time.monotonic() // PLAN_SECONDS:.0f} */", params)  # another text, another plan
+        another_text_another_plan = f"{sql} /* {time.monotonic() // PLAN_SECONDS:.0f} */"
+        cursor.execute(another_text_another_plan, params)
         yield cursor
     else:
         with wrapper.cursor() as cursor:

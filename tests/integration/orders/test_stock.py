@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from threading import Barrier
 from uuid import UUID
 
 import pytest
-from django.db import connection, connections, transaction
+from django.db import connections, transaction
 
 from orders.exceptions import OutOfStock
 from orders.models import Order, Reservation, Stock
 from orders.services import stock
 from orders.services.placing import place_order
 from tests.harness import shop
-from tests.harness.waiting import wait_until
+from tests.harness.concurrent import in_background, wait_until_blocked
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -73,12 +73,11 @@ def test_what_is_given_back_meanwhile_counts() -> None:
     shop.product("TEA", on_hand=1)
     first, second = order(TEA=1), order(TEA=1)
     stock.reserve(first.pk)
-    with ThreadPoolExecutor(1) as threads:
-        with transaction.atomic():
-            stock.release(first.pk)
-            waiting: Future[int] = threads.submit(apart, stock.reserve, second)
-            wait_until(_is_somebody_waiting, "the other order to wait for the lock", timeout=10)
-        assert waiting.result(10) == 1
+    with transaction.atomic():
+        stock.release(first.pk)
+        waiting = in_background(lambda: apart(stock.reserve, second))
+        wait_until_blocked()
+    assert waiting.result(10) == 1
     assert shelf() == {"TEA": (1, 1)}
 
 
@@ -93,9 +92,3 @@ def test_orders_of_the_same_products_never_deadlock() -> None:
         assert set(threads.map(lambda placed: apart(stock.reserve, placed), orders)) == {3}
         assert set(threads.map(lambda placed: apart(stock.ship, placed), orders)) == {3}
     assert shelf() == dict.fromkeys(skus, (1000 - 48, 0))
-
-
-def _is_somebody_waiting() -> bool:
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT count(*) FROM pg_locks WHERE NOT granted")
-        return bool(cursor.fetchone()[0])

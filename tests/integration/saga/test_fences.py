@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from contextlib import contextmanager
 from datetime import timedelta
-from threading import Thread
+from typing import TypeVar
 
 import pytest
-from django.db import connection, connections, transaction
+from django.db import connection, transaction
 from django.db.models.functions import Now
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
@@ -17,13 +18,15 @@ from outbox import claims
 from outbox.audit import findings
 from outbox.models import Message
 from outbox.saga.api import AttemptLost, Refusals, StepCall, refusals, start
-from outbox.saga.execution import Attempt, Outcome, Refused
+from outbox.saga.execution import Attempt, Refused
 from outbox.saga.models import Saga, SagaStep, SagaTransition
 from outbox.saga.turn import turn
 from outbox.saga.watchdog import sweep
-from tests.harness.waiting import wait_until
+from tests.harness.concurrent import in_background, wait_until_blocked
 from tests.integration.saga import kinds  # noqa: F401  (registers its sagas)
 from tests.integration.saga.conftest import World, deliver, end_leases, run_to_the_end, sent, status, step
+
+T = TypeVar("T")
 
 
 @pytest.fixture
@@ -145,50 +148,36 @@ def test_starting_costs_one_statement(transactional_db: None, world: World) -> N
 
 def test_what_changed_while_a_turn_waited_for_the_lock_is_seen(saga: Saga, world: World) -> None:
     """The rows of the steps are read in the statement that locks; when that had to wait, they are read again."""
-    seen: list[list[tuple[str, str]]] = []
 
-    def look() -> None:
+    def look() -> list[tuple[str, str]]:
         with turn(saga.id, "reader") as t:
             assert t is not None
-            seen.append([(row.name, row.status) for row in t.rows])
-        connections.close_all()
+            return [(row.name, row.status) for row in t.rows]
 
     (message,) = sent()
-    _deliver_while_another_waits(message, world, look)
-    assert seen == [[("first", "succeeded"), ("second", "scheduled")]]
+    seen = _deliver_while_another_waits(message, world, look)
+    assert seen == [("first", "succeeded"), ("second", "scheduled")]
 
 
 def test_a_duplicate_that_waited_for_the_saga_does_nothing(saga: Saga, world: World) -> None:
     """Its statement began before the first one's end, and consumes nothing: what it changes it sees as it is now."""
-    outcomes: list[Outcome] = []
     (message,) = sent()
-
-    def come_too() -> None:
-        outcomes.append(Attempt(saga.id, message.id, message.attempts, "twin").run())
-        connections.close_all()
-
-    _deliver_while_another_waits(message, world, come_too)
-    (outcome,) = outcomes
+    twin = Attempt(saga.id, message.id, message.attempts, "twin")
+    outcome = _deliver_while_another_waits(message, world, twin.run)
     assert isinstance(outcome, Refused)
     assert "is consumed" in outcome.why
     assert world.names == ["pack"]
     assert SagaStep.objects.get(name="first").duplicates_refused == 1
 
 
-def _deliver_while_another_waits(message: Message, world: World, work: Callable[[], None]) -> None:
+def _deliver_while_another_waits(message: Message, world: World, work: Callable[[], T]) -> T:
     """Deliver a command whose step holds the saga until another thread, with that work, waits for its lock."""
-    other = Thread(target=work)
+    others: list[Future[T]] = []
 
     def begin(_: object) -> None:
-        other.start()
-        wait_until(_is_somebody_waiting, "the other to wait for the saga's lock", timeout=10)
+        others.append(in_background(work))
+        wait_until_blocked()
 
     world.faults["pack"] = begin
     deliver(message)
-    other.join(10)
-
-
-def _is_somebody_waiting() -> bool:
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT count(*) FROM pg_locks WHERE NOT granted")
-        return bool(cursor.fetchone()[0])
+    return others[0].result(10)
