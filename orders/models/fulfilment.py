@@ -24,7 +24,11 @@ class Reservation(models.Model):
         SHIPPED = "shipped", _("Shipped")
 
     order = models.ForeignKey(
-        Order, verbose_name=_("order"), on_delete=models.CASCADE, related_name="reservations"
+        Order,
+        verbose_name=_("order"),
+        on_delete=models.CASCADE,
+        related_name="reservations",
+        db_index=False,  # its constraint's index begins with it
     )
     product = models.ForeignKey(Product, verbose_name=_("product"), on_delete=models.PROTECT)
     quantity = models.PositiveIntegerField(_("quantity"))

@@ -35,7 +35,11 @@ class Order(models.Model):
 
     id = models.UUIDField(_("id"), primary_key=True, default=uuid7, editable=False)
     customer = models.ForeignKey(
-        settings.AUTH_USER_MODEL, verbose_name=_("customer"), on_delete=models.PROTECT, related_name="orders"
+        settings.AUTH_USER_MODEL,
+        verbose_name=_("customer"),
+        on_delete=models.PROTECT,
+        related_name="orders",
+        db_index=False,  # that of the order list begins with it
     )
     status = models.CharField(_("status"), max_length=16, choices=Status, default=Status.PLACED)
     version = models.PositiveIntegerField(_("version"), default=1)
@@ -87,7 +91,13 @@ class Order(models.Model):
 class OrderLine(models.Model):
     """So many of one product, at the price of that moment."""
 
-    order = models.ForeignKey(Order, verbose_name=_("order"), on_delete=models.CASCADE, related_name="lines")
+    order = models.ForeignKey(
+        Order,
+        verbose_name=_("order"),
+        on_delete=models.CASCADE,
+        related_name="lines",
+        db_index=False,  # its constraint's index begins with it
+    )
     product = models.ForeignKey(Product, verbose_name=_("product"), on_delete=models.PROTECT)
     quantity = models.PositiveIntegerField(_("quantity"))
     unit_price = models.DecimalField(_("unit price"), max_digits=10, decimal_places=2)

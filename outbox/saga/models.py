@@ -116,7 +116,13 @@ class SagaStep(models.Model):
 
     OPEN = (Status.SCHEDULED, Status.RUNNING, Status.WAITING)
 
-    saga = models.ForeignKey(Saga, verbose_name=_("saga"), on_delete=models.CASCADE, related_name="steps")
+    saga = models.ForeignKey(
+        Saga,
+        verbose_name=_("saga"),
+        on_delete=models.CASCADE,
+        related_name="steps",
+        db_index=False,  # its constraint's index begins with it
+    )
     name = models.CharField(_("name"), max_length=100)
     direction = models.CharField(_("direction"), max_length=12, choices=Direction)
     position = models.PositiveSmallIntegerField(_("position"))
@@ -225,7 +231,11 @@ class SagaTransition(models.Model):
     """One thing that happened to a saga. Only ever added to, and numbered without gaps."""
 
     saga = models.ForeignKey(
-        Saga, verbose_name=_("saga"), on_delete=models.CASCADE, related_name="transitions"
+        Saga,
+        verbose_name=_("saga"),
+        on_delete=models.CASCADE,
+        related_name="transitions",
+        db_index=False,  # its constraint's index begins with it
     )
     number = models.PositiveIntegerField(_("number"), help_text="From 1, without gaps.")
     at = models.DateTimeField(_("time"), db_default=Now())
