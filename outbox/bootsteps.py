@@ -60,6 +60,8 @@ class AcksTogether(bootsteps.StartStopStep):
     kombu tells it at each task's end and waits for the answer: just when the message of what follows arrives, which
     waits meanwhile. That was a tenth of the main process's work.
 
+    Where the broker cannot be told, the worker makes a new connection, as after any error of it, and tells it then.
+
     Not guaranteed: that the acknowledgements of the last tenth of a second survive a worker that is killed. What they
     were for is delivered again, as what was at work is, and refused as a duplicate; a task that runs without its
     message having a row (``accepts_foreign``) runs again.
@@ -73,16 +75,15 @@ class AcksTogether(bootsteps.StartStopStep):
 
     def start(self, c: Any) -> None:
         """Each time that the consumer connects: its channel is a new one."""
-        qos = c.task_consumer.channel.qos
+        qos, untold = c.task_consumer.channel.qos, self._acks.take() if self._acks else []
         in_one_thread = c.hub and isinstance(c.pool, TaskPool)  # other pools acknowledge in threads
         if in_one_thread and isinstance(qos, redis.QoS):
-            self._acks = Acks(qos, c.hub.call_later)
+            self._acks = Acks(qos, c.hub.call_later, untold)
 
     def stop(self, c: Any) -> None:
         """Send what waits."""
         if self._acks:
             ignore_errors(c, self._acks.end)  # type: ignore[no-untyped-call]  # kombu ships no types
-            self._acks = None
 
 
 class Acks:
@@ -90,32 +91,42 @@ class Acks:
 
     Args:
         qos: of kombu's Redis transport.
-        call_later: takes seconds and what to call then.
+        call_later: takes seconds and what to call then. It must not pass over an error of the connection.
+        untold: tags that the broker is still to be told of.
     """
 
-    def __init__(self, qos: Any, call_later: Callable[[float, Callable[[], None]], Any]) -> None:
+    def __init__(
+        self, qos: Any, call_later: Callable[[float, Callable[[], None]], Any], untold: list[str]
+    ) -> None:
         self._qos = qos
-        self._tags: list[str] = []
+        self._untold = untold
         self._plan = Together(call_later, self.send)
         qos.ack = self.ack
+        if untold:
+            self._plan()
 
     def ack(self, delivery_tag: str) -> None:
         """It counts as acknowledged in this process at once, so that the next message may be taken."""
         virtual.QoS.ack(self._qos, delivery_tag)  # type: ignore[no-untyped-call]
-        self._tags.append(delivery_tag)
+        self._untold.append(delivery_tag)
         self._plan()
 
     def send(self) -> None:
         """Tell the broker."""
-        tags, self._tags = self._tags, []
-        if tags:
+        if tags := [*self._untold]:
             with self._qos.pipe_or_acquire() as pipe:
                 pipe.zrem(self._qos.unacked_index_key, *tags).hdel(self._qos.unacked_key, *tags).execute()
+            del self._untold[: len(tags)]
 
     def end(self) -> None:
         """Send what waits; from now on kombu does it in its own way."""
-        del self._qos.ack
+        vars(self._qos).pop("ack", None)
         self.send()
+
+    def take(self) -> list[str]:
+        """The tags that the broker was not told of, for whoever tells it next."""
+        untold, self._untold = self._untold, []
+        return untold
 
 
 class Together:

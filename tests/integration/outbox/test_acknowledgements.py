@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from celery.concurrency.prefork import TaskPool
 from kombu import Connection, Consumer, Queue
+from redis import ResponseError
 
 from outbox.bootsteps import PAUSE, AcksTogether
 from outbox.models import Message
@@ -84,6 +85,25 @@ def test_the_end_sends_what_waits(channel: Any, broker: Any) -> None:
     step.stop(worker)
     for _, send in planned:
         send()
+
+
+def test_what_could_not_be_told_is_told_on_the_next_connection(channel: Any, broker: Any) -> None:
+    """The error is the loop's, which makes a new connection then; nothing that was done is delivered again."""
+    step = AcksTogether(None)
+    step.start(worker_on(channel, planned := []))
+    for message in received(channel, 2):
+        message.ack()
+    ((_, send),) = planned
+    broker.set("unacked_index", "no sorted set")  # stands in for a broker that does not answer
+    with pytest.raises(ResponseError):
+        send()
+    broker.delete("unacked_index")
+    with Connection(os.environ["BROKER_URL"]) as connection:
+        step.start(worker_on(connection.default_channel, planned := []))
+        ((_, send),) = planned
+        send()
+    assert broker.hlen("unacked") == 0
+    step.stop(worker_on(channel, []))
 
 
 def test_pools_that_acknowledge_in_threads_are_left_alone(channel: Any) -> None:
