@@ -75,15 +75,18 @@ class AcksTogether(bootsteps.StartStopStep):
 
     def start(self, c: Any) -> None:
         """Each time that the consumer connects: its channel is a new one."""
-        qos, untold = c.task_consumer.channel.qos, self._acks.take() if self._acks else []
+        channel = c.task_consumer.channel
         in_one_thread = c.hub and isinstance(c.pool, TaskPool)  # other pools acknowledge in threads
-        if in_one_thread and isinstance(qos, redis.QoS):
-            self._acks = Acks(qos, c.hub.call_later, untold)
+        if in_one_thread and isinstance(channel, redis.Channel):
+            untold = self._acks.take() if self._acks else []
+            self._acks = Acks(channel.qos, c.hub.call_later, untold)
 
     def stop(self, c: Any) -> None:
-        """Send what waits."""
+        """Send what waits, if there is a connection. If not, this is the way to a new one, or the worker's end."""
         if self._acks:
-            ignore_errors(c, self._acks.end)  # type: ignore[no-untyped-call]  # kombu ships no types
+            self._acks.leave_to_kombu()
+        if self._acks and c.connection:
+            ignore_errors(c, self._acks.send)  # type: ignore[no-untyped-call]  # kombu ships no types
 
 
 class Acks:
@@ -91,7 +94,7 @@ class Acks:
 
     Args:
         qos: of kombu's Redis transport.
-        call_later: takes seconds and what to call then. It must not pass over an error of the connection.
+        call_later: takes seconds and what to call then. An error of the connection is its to handle.
         untold: tags that the broker is still to be told of.
     """
 
@@ -112,16 +115,19 @@ class Acks:
         self._plan()
 
     def send(self) -> None:
-        """Tell the broker."""
-        if tags := [*self._untold]:
-            with self._qos.pipe_or_acquire() as pipe:
-                pipe.zrem(self._qos.unacked_index_key, *tags).hdel(self._qos.unacked_key, *tags).execute()
-            del self._untold[: len(tags)]
+        """Tell the broker; what it could not be told is tried again."""
+        try:
+            if tags := [*self._untold]:
+                with self._qos.pipe_or_acquire() as pipe:
+                    pipe.zrem(self._qos.unacked_index_key, *tags).hdel(self._qos.unacked_key, *tags).execute()
+                del self._untold[: len(tags)]
+        finally:
+            if self._untold:
+                self._plan()
 
-    def end(self) -> None:
-        """Send what waits; from now on kombu does it in its own way."""
+    def leave_to_kombu(self) -> None:
+        """What is acknowledged from now on is sent at once, in kombu's own way."""
         vars(self._qos).pop("ack", None)
-        self.send()
 
     def take(self) -> list[str]:
         """The tags that the broker was not told of, for whoever tells it next."""

@@ -65,7 +65,7 @@ def fetch(
 @contextmanager
 def _running(sql: str, params: Any, prepared: bool) -> Iterator[CursorWrapper]:
     wrapper = connection()
-    if prepared and _keeps_statements(wrapper):
+    if prepared and not wrapper.queries_logged and _keeps_statements(wrapper):
         cursor = _kept_cursor(wrapper)
         another_text_another_plan = f"{_numbered(sql)} /* {time.monotonic() // PLAN_SECONDS:.0f} */"
         cursor.execute(another_text_another_plan, params)
@@ -98,14 +98,19 @@ def _keeps_statements(wrapper: BaseDatabaseWrapper) -> bool:
 
 
 def _kept_cursor(wrapper: BaseDatabaseWrapper) -> CursorWrapper:
-    """One that prepares, made once for a connection: to make it takes as long as to run a statement."""
+    """One that prepares, made once for a connection: to make it takes as long as to run a statement.
+
+    All that a statement returns is read before the next one runs, so that one is enough.
+    """
+    wrapper.close_if_health_check_failed()
     wrapper.ensure_connection()
     raw = wrapper.connection
     kept = getattr(raw, KEPT, None)
     if kept is None:
-        kept = _preparing_cursor(wrapper)
+        with wrapper.wrap_database_errors:
+            kept = _preparing_cursor(wrapper)
         setattr(raw, KEPT, kept)
-    return wrapper.make_debug_cursor(kept) if wrapper.queries_logged else wrapper.make_cursor(kept)
+    return wrapper.make_cursor(kept)
 
 
 def _preparing_cursor(wrapper: BaseDatabaseWrapper) -> Any:

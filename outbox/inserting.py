@@ -14,7 +14,6 @@ from uuid import UUID
 
 from outbox import inserting_models
 from outbox.database import connection, execute, fetch
-from outbox.gathering import gather
 from outbox.relay.courier import LEASE, Courier
 from outbox.relay.handing_over import courier_for, send_on_commit
 from outbox.relay.wakeup import wake_on_commit
@@ -44,7 +43,6 @@ def insert(messages: Sequence[NewMessage]) -> list[UUID]:
     """Write rows in one INSERT per thousand, and have them sent at once, or the relay woken, after the commit.
 
     A message with a ``schedule_key`` replaces the one that waits unsent under the same name for the same consumer.
-    Where somebody gathers messages (:mod:`outbox.gathering`), they write them.
 
     Returns:
         The ids of the rows, in the order given; that of the replaced one, where one was replaced.
@@ -52,8 +50,6 @@ def insert(messages: Sequence[NewMessage]) -> list[UUID]:
     if not messages:
         return []
     with_sql = _has_own_sql()
-    if gather(messages):
-        return [message.id for message in messages]
     if with_sql and (courier := courier_for(messages)):
         sql, params, follow_up = _claimed(courier, messages)
         execute(sql, params, prepared=True)

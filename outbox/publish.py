@@ -40,8 +40,6 @@ def publish(
 ) -> list[UUID]:
     """Write an event's messages, one per subscriber, in one INSERT of the caller's transaction.
 
-    In a step of a saga they are written at the end of its transaction, with the step's own rows.
-
     Args:
         event: an instance of a class decorated with ``@event``.
         key: each subscriber gets the messages of one key one after the other; by default the value of the field that

@@ -1,4 +1,6 @@
-"""Stock moves: each is one statement for all lines of an order, and locks its SKUs in one order: no two deadlock."""
+"""Stock moves: each is one statement for all lines of an order, and locks its products in one order, so that two orders
+never deadlock. Moves of the same order come one after the other: its saga sees to that.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,7 @@ WITH wanted AS (
     SELECT s.product_id, s.on_hand, s.reserved, w.quantity
     FROM orders_stock s JOIN wanted w USING (product_id) ORDER BY s.product_id FOR NO KEY UPDATE OF s
 ), taken AS (
-    UPDATE orders_stock s SET reserved = l.reserved + l.quantity
+    UPDATE orders_stock s SET on_hand = l.on_hand, reserved = l.reserved + l.quantity
     FROM locked l WHERE s.product_id = l.product_id AND l.on_hand - l.reserved >= l.quantity
     RETURNING s.product_id, l.quantity
 ), noted AS (
@@ -29,8 +31,8 @@ WITH wanted AS (
 SELECT p.name, w.quantity, t.product_id IS NOT NULL
 FROM wanted w JOIN orders_product p ON p.id = w.product_id LEFT JOIN taken t USING (product_id) ORDER BY p.sku
 """
-"""What was read behind the lock is what there is, also where another order has just taken or given back. The rows that
-UPDATE finds are those of the statement's beginning, and PostgreSQL would check the constraints with their numbers."""
+"""What was read behind the lock is what there is, also where somebody has just changed it. The rows that UPDATE finds
+are those of the statement's beginning, and PostgreSQL checks the constraints with their numbers: so both are set."""
 
 END = """
 WITH ended AS (

@@ -14,7 +14,6 @@ from uuid import UUID
 from uuid_utils.compat import uuid7
 
 from outbox.context import current_context
-from outbox.gathering import gathering
 from outbox.publish import build
 from outbox.rows import NewMessage
 from outbox.saga import registry, versions
@@ -70,8 +69,7 @@ class Turn:
     @property
     def has_changes(self) -> bool:
         """Whether there is anything to write."""
-        changed = self.saga_changes or self.row_changes or self.new_rows or self.notes or self.messages
-        return bool(self.is_new or changed)
+        return bool(self.is_new or self.saga_changes or self.row_changes or self.new_rows or self.notes)
 
     def step(self, name: str, direction: str) -> SagaStep | None:
         """The step's row in that direction, if it was reached. The saga's lock covers it."""
@@ -211,9 +209,7 @@ def turn(
         saga = loaded.saga
         taken = Turn(loaded, registry.definition_of(saga.definition, saga.version), actor)
         versions.catch_up(taken)
-        with gathering() as published:
-            yield taken
-        taken.messages += published
+        yield taken
         if taken.has_changes:
             taken.store.write(taken)
 

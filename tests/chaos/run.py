@@ -19,6 +19,8 @@ T = TypeVar("T")
 
 RATE = 6.0
 """Orders placed in a second."""
+ORDER_TAKES = 0.05
+"""Seconds, where nothing is broken."""
 MOST = 10
 """Times as many orders as asked for, at most, when the faults take longer than the orders."""
 AWAY = (OperationalError, InterfaceError)
@@ -34,6 +36,8 @@ class Injecting(threading.Thread):
         self.over = threading.Event()
         self.begun = threading.Event()
         """The first injection is over."""
+        self.placed = threading.Event()
+        """An order has just been placed."""
         self.times: list[datetime] = []
         """When each fault that has hit was over."""
         self.error: BaseException | None = None
@@ -44,6 +48,7 @@ class Injecting(threading.Thread):
             for _ in range(max(1, self.fault.times // 3) if self.stack.brief else self.fault.times):
                 if self.over.wait(self.stack.random.uniform(*self.fault.pause)):
                     break
+                self._wait_for_an_order()
                 hits = self.fault.inject(self.stack)
                 self.times += [datetime.now(UTC)] * hits
                 self.begun.set()
@@ -52,6 +57,12 @@ class Injecting(threading.Thread):
             self.error = error
         finally:
             self.begun.set()
+
+    def _wait_for_an_order(self) -> None:
+        """Strike while one is under way: it takes less than a tenth of a second."""
+        self.placed.clear()
+        self.placed.wait(1)
+        time.sleep(self.stack.random.uniform(0, ORDER_TAKES))
 
     def end(self) -> None:
         """No more faults. Raises what went wrong with injecting them."""
@@ -82,6 +93,7 @@ def run(fault: Fault, stack: Stack, *, orders: int, seed: int, patience: float) 
             injecting.begun.wait(patience)  # the rest meets whatever the fault has left behind
         insist(lambda number=placed: shop.place(number))
         placed += 1
+        injecting.placed.set()
         time.sleep(stack.random.uniform(0, 2 / RATE))
     _await(lambda: insist(shop.has_ended) or not injecting.is_alive(), patience)
     injecting.end()

@@ -28,11 +28,15 @@ LEFT JOIN saga_dependency_wait w ON w.step_id = asked.step_id
 """
 
 IS_CALM = f"""
-NOT EXISTS (SELECT FROM saga_breaker b WHERE b.state <> 'closed' OR b.failures > 0
+clock_timestamp() < statement_timestamp() + interval '20 milliseconds'
+AND NOT EXISTS (SELECT FROM saga_breaker b WHERE b.state <> 'closed' OR b.failures > 0
             OR b.closed_at > now() - make_interval(secs => {LONGEST_RAMP}))
 AND NOT EXISTS (SELECT FROM saga_dependency_wait w JOIN saga_sagastep q ON q.id = w.step_id WHERE q.saga_id = {{saga}})
 """  # noqa: S608  (constants only)
-"""Whether there is nothing for :func:`look` to find: :data:`CALM` is what it would return for any step of the saga."""
+"""Whether there is nothing for :func:`look` to find: :data:`CALM` is what it would return for any step of the saga.
+
+A statement that has waited for a lock sees the services as they were before: it cannot tell.
+"""
 
 TAKE_PROBE = """
 UPDATE saga_breaker SET state = 'half_open', probe = %s, probe_until = now() + make_interval(secs => %s)

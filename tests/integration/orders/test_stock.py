@@ -15,6 +15,7 @@ from orders.exceptions import OutOfStock
 from orders.models import Order, Reservation, Stock
 from orders.services import stock
 from orders.services.placing import place_order
+from orders.services.stocktaking import check_count, set_count
 from tests.harness import shop
 from tests.harness.concurrent import in_background, wait_until_blocked
 
@@ -79,6 +80,20 @@ def test_what_is_given_back_meanwhile_counts() -> None:
         wait_until_blocked()
     assert waiting.result(10) == 1
     assert shelf() == {"TEA": (1, 1)}
+
+
+@pytest.mark.parametrize(("before", "after", "lines"), [(5, 20, 1), (20, 5, 0)])
+def test_a_count_that_is_corrected_meanwhile_counts(before: int, after: int, lines: int) -> None:
+    """Upwards and downwards: what a person has counted is there when the order's turn has come."""
+    tea = shop.product("TEA", on_hand=before)
+    placed = order(TEA=8)
+    with transaction.atomic():
+        check_count(tea.pk, counted=after, seen=before)
+        set_count(tea.pk, after)
+        waiting = in_background(lambda: apart(stock.reserve, placed))
+        wait_until_blocked()
+    assert waiting.result(10) == lines
+    assert shelf() == {"TEA": (after, 8 * lines)}
 
 
 def test_orders_of_the_same_products_never_deadlock() -> None:

@@ -47,6 +47,7 @@ def worker_on(channel: Any, planned: Planned, pool: Any = TaskPool) -> SimpleNam
         hub=hub,
         pool=pool,
         task_consumer=SimpleNamespace(channel=channel),
+        connection=object(),
         connection_errors=(OSError,),
         channel_errors=(),
     )
@@ -88,22 +89,40 @@ def test_the_end_sends_what_waits(channel: Any, broker: Any) -> None:
 
 
 def test_what_could_not_be_told_is_told_on_the_next_connection(channel: Any, broker: Any) -> None:
-    """The error is the loop's, which makes a new connection then; nothing that was done is delivered again."""
+    """A consumer stops without a connection, once that is lost; nothing that was done is delivered again."""
     step = AcksTogether(None)
-    step.start(worker_on(channel, planned := []))
+    worker = worker_on(channel, [])
+    step.start(worker)
     for message in received(channel, 2):
         message.ack()
-    ((_, send),) = planned
-    broker.set("unacked_index", "no sorted set")  # stands in for a broker that does not answer
-    with pytest.raises(ResponseError):
-        send()
-    broker.delete("unacked_index")
+    channel.connection.client.close()
+    worker.connection = None
+    step.stop(worker)
+    assert broker.hlen("unacked") == 2
     with Connection(os.environ["BROKER_URL"]) as connection:
         step.start(worker_on(connection.default_channel, planned := []))
         ((_, send),) = planned
         send()
     assert broker.hlen("unacked") == 0
-    step.stop(worker_on(channel, []))
+
+
+def test_what_the_broker_refused_is_tried_again(channel: Any, broker: Any) -> None:
+    """Not every error ends the connection: such as one of a server that may not write for a moment."""
+    AcksTogether(None).start(worker_on(channel, planned := []))
+    (message,) = received(channel, 1)
+    broker.set("unacked_index", "no sorted set")
+    message.ack()
+    with pytest.raises(ResponseError):
+        planned[0][1]()
+    broker.delete("unacked_index")
+    ((_, again),) = planned[1:]
+    again()
+    assert broker.hlen("unacked") == 0
+
+
+def test_other_brokers_are_left_alone() -> None:
+    """Their channels acknowledge in ways of their own."""
+    AcksTogether(None).start(worker_on(SimpleNamespace(), []))
 
 
 def test_pools_that_acknowledge_in_threads_are_left_alone(channel: Any) -> None:

@@ -11,7 +11,7 @@ from uuid import uuid4
 
 import pytest
 from celery.exceptions import Retry
-from django.db import connection
+from django.db import connection, connections, transaction
 from django.db.models.functions import Now
 from django.test.utils import CaptureQueriesContext
 
@@ -20,7 +20,8 @@ from outbox.saga.dependencies import breaker
 from outbox.saga.dependencies.declaration import LONGEST_RAMP
 from outbox.saga.dependencies.models import BreakerState, DependencyWait
 from outbox.saga.dependencies.overview import BreakerView, breakers
-from outbox.saga.models import SagaStep, SagaTransition
+from outbox.saga.models import Saga, SagaStep, SagaTransition
+from tests.harness.concurrent import in_background, wait_until_blocked
 from tests.integration.saga.conftest import Killed, Refusal, World, deliver, raising, sent
 from tests.integration.saga.conftest import step as deliver_due
 from tests.integration.saga.services import COURIER, begin, row, wait_of
@@ -200,6 +201,20 @@ def test_any_trouble_is_looked_into(trouble: dict[str, Any]) -> None:
     with CaptureQueriesContext(connection) as queries:
         deliver(message)
     assert any("FROM saga_saga" not in q["sql"] and "saga_breaker" in q["sql"] for q in queries)
+
+
+def test_what_changed_while_the_saga_was_waited_for_is_looked_into(world: World) -> None:
+    """The statement that waits for the saga's lock sees the services as they were before."""
+    (saga,) = begin("carry", "a")
+    (message,) = sent()
+    with transaction.atomic():
+        Saga.objects.select_for_update().get(pk=saga.pk)
+        waiting = in_background(lambda: deliver(message))
+        wait_until_blocked()
+        with ThreadPoolExecutor(1) as thread:
+            thread.submit(lambda: (open_breaker(), connections.close_all())).result(10)
+    assert isinstance(waiting.result(10), Retry)
+    assert (world.names, row(saga).attempt) == ([], 0)
 
 
 def state(name: str = "courier") -> BreakerView:

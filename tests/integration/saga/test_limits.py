@@ -29,7 +29,7 @@ pytestmark = pytest.mark.usefixtures("transactional_db", "world")
 def test_no_more_at_the_same_time_than_slots(world: World) -> None:
     """Two of the service, one of a key; who waits is woken when a slot is free."""
     first, same_key, second, third = begin("store", "x1", "x2", "y1", "z1")
-    messages = sent()
+    messages = sorted(sent(), key=lambda message: message.correlation_id)
     inner = iter(messages[1:])
 
     def meanwhile(_: Any) -> None:
