@@ -24,6 +24,8 @@ from tests.harness.project import project_on
 if TYPE_CHECKING:
     from orders.sandbox.client import SandboxClient
 
+OUTBOX = {"OUTBOX_RESEND_AFTER": "6"}
+"""For whoever sends: the processes, and this one, which places the orders."""
 BRIEF = 7.0
 """Seconds that an outage lasts at most in a quick run: longer than clients wait for a broker."""
 CLOCK = Path(__file__).parent / "clock"
@@ -50,7 +52,7 @@ class Stack(Platform):
         self.roles: defaultdict[str, list[tuple[Process, Callable[[], Process]]]] = defaultdict(list)
         self.closing: list[Callable[[], object]] = []
         self.env |= {
-            "OUTBOX_RESEND_AFTER": "6",
+            **OUTBOX,
             "PYTHONWARNINGS": "ignore",
             "CHAOS_NOTES": str(self.notes),
             "CHAOS_SEED": str(seed),
@@ -151,7 +153,7 @@ def open_stack(seed: int, *, brief: bool) -> Iterator[Stack]:
     with (
         embedded_servers() as servers,
         TemporaryDirectory(prefix="todoke-chaos-") as directory,
-        project_on(servers, OUTBOX_WAKE_UP="direct,task"),
+        project_on(servers, OUTBOX_WAKE_UP="direct,task", **OUTBOX),
     ):
         stack = Stack(servers, Path(directory), seed, brief=brief)
         try:
