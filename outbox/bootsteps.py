@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -10,6 +11,11 @@ from celery import bootsteps
 from celery.concurrency.prefork import TaskPool
 from kombu.common import ignore_errors
 from kombu.transport import redis, virtual
+from redis.exceptions import RedisError
+
+from outbox.wording import describe
+
+logger = logging.getLogger(__name__)
 
 PAUSE = 0.1
 """Seconds that the events of tasks wait for others."""
@@ -60,7 +66,8 @@ class AcksTogether(bootsteps.StartStopStep):
     kombu tells it at each task's end and waits for the answer: just when the message of what follows arrives, which
     waits meanwhile. That was a tenth of the main process's work.
 
-    Where the broker cannot be told, the worker makes a new connection, as after any error of it, and tells it then.
+    Where the broker cannot be told, it is told later, on the next connection if that is lost. To find that is left to
+    who waits for messages on it.
 
     Not guaranteed: that the acknowledgements of the last tenth of a second survive a worker that is killed. What they
     were for is delivered again, as what was at work is, and refused as a duplicate; a task that runs without its
@@ -94,7 +101,7 @@ class Acks:
 
     Args:
         qos: of kombu's Redis transport.
-        call_later: takes seconds and what to call then. An error of the connection is its to handle.
+        call_later: takes seconds and what to call then.
         untold: tags that the broker is still to be told of.
     """
 
@@ -103,7 +110,7 @@ class Acks:
     ) -> None:
         self._qos = qos
         self._untold = untold
-        self._plan = Together(call_later, self.send)
+        self._plan = Together(call_later, self._try)
         qos.ack = self.ack
         if untold:
             self._plan()
@@ -115,15 +122,15 @@ class Acks:
         self._plan()
 
     def send(self) -> None:
-        """Tell the broker; what it could not be told is tried again."""
-        try:
-            if tags := [*self._untold]:
-                with self._qos.pipe_or_acquire() as pipe:
-                    pipe.zrem(self._qos.unacked_index_key, *tags).hdel(self._qos.unacked_key, *tags).execute()
-                del self._untold[: len(tags)]
-        finally:
-            if self._untold:
-                self._plan()
+        """Tell the broker.
+
+        Raises:
+            OSError, RedisError: it was not told.
+        """
+        if tags := [*self._untold]:
+            with self._qos.pipe_or_acquire() as pipe:
+                pipe.zrem(self._qos.unacked_index_key, *tags).hdel(self._qos.unacked_key, *tags).execute()
+            del self._untold[: len(tags)]
 
     def leave_to_kombu(self) -> None:
         """What is acknowledged from now on is sent at once, in kombu's own way."""
@@ -133,6 +140,13 @@ class Acks:
         """The tags that the broker was not told of, for whoever tells it next."""
         untold, self._untold = self._untold, []
         return untold
+
+    def _try(self) -> None:
+        try:
+            self.send()
+        except (OSError, RedisError) as error:
+            logger.warning("%d tasks are not acknowledged yet: %s", len(self._untold), describe(error))
+            self._plan()
 
 
 class Together:
@@ -164,6 +178,9 @@ class Together:
 class KeptClient:
     """Stands in for the method of a channel that hands out clients: always the same, while the channel keeps its pool.
 
+    A channel that is being closed has none any more, and cannot make one where the connection is lost; the client can
+    still give back what was not acknowledged, or fail as clients do. Else an error of kombu's would end the worker.
+
     Args:
         channel: of kombu's Redis transport. A client takes a connection from the pool for each command.
     """
@@ -177,7 +194,7 @@ class KeptClient:
     def __call__(self, client: Any = None) -> Iterator[Any]:
         """As kombu's: the client that is given, or one of the channel's."""
         if client is None:
-            if self._client is None or self._client.connection_pool is not self._channel.pool:
+            if self._client is None or self._channel._pool not in (None, self._client.connection_pool):
                 with self._acquire() as made:
                     self._client = made
             client = self._client

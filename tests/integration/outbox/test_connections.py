@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 from celery import current_app
-from django.db import connection, connections, transaction
+from django.db import DataError, connection, connections, transaction
 from django.test.utils import CaptureQueriesContext
 
 from outbox import database
@@ -140,6 +140,31 @@ def test_other_cursors_stay_as_they_are() -> None:
     assert database.fetch("SELECT count(*) FROM pg_prepared_statements WHERE statement LIKE '%%+ 2%%'") == [
         (0,)
     ]
+
+
+def test_a_statement_that_fails_leaves_the_cursor_to_the_next_one() -> None:
+    """It is one for all of a connection's prepared statements; an error is Django's, as of any cursor."""
+    connection.close()
+    with pytest.raises(DataError):
+        database.fetch("SELECT 1 / %s::int", [0], prepared=True)
+    assert database.fetch(STATEMENT, [1], prepared=True) == [(2,)]
+
+
+def test_a_new_connection_has_a_cursor_of_its_own() -> None:
+    """The lost one's does not answer, and says so as Django says it."""
+    database.fetch(STATEMENT, [1], prepared=True)
+    connection.connection.close()
+    with pytest.raises(database.DATABASE_AWAY):
+        database.fetch(STATEMENT, [1], prepared=True)
+    connection.close()
+    assert database.fetch(STATEMENT, [1], prepared=True) == [(2,)]
+
+
+def test_who_logs_statements_sees_their_values() -> None:
+    """In a debugger or a test: there they are sent as Django sends its own."""
+    with CaptureQueriesContext(connection) as queries:
+        assert database.fetch(STATEMENT, [41], prepared=True) == [(42,)]
+    assert [query["sql"] for query in queries] == ["SELECT 41::int + 1"]
 
 
 def begin_and_be_interrupted() -> None:

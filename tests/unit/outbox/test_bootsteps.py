@@ -26,13 +26,13 @@ def test_many_events_are_one_flush() -> None:
 
 def test_a_channel_uses_one_client() -> None:
     """Until it has another pool, such as after it has lost its connections. A client that is given is used."""
-    channel = SimpleNamespace(pool=object())
-    channel.conn_or_acquire = lambda: nullcontext(SimpleNamespace(connection_pool=channel.pool))
+    channel = SimpleNamespace(_pool=object())
+    channel.conn_or_acquire = lambda: nullcontext(SimpleNamespace(connection_pool=channel._pool))
     acquire = KeptClient(channel)
     with acquire() as first, acquire() as second, acquire("given") as given:
         assert first is second
         assert given == "given"
-    channel.pool = object()
+    channel._pool = object()
     with acquire() as third:
         assert third is not first
-        assert third.connection_pool is channel.pool
+        assert third.connection_pool is channel._pool
