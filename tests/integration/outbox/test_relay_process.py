@@ -153,11 +153,12 @@ def test_a_database_that_is_away_is_waited_for(
     publish(5000)
     relay = platform.manage("relay", DATABASE_URL=database_proxy.url, **PATIENT).wait_for(RUNNING)
     for share in (1, 2, 3):
-        wait_until(lambda share=share: states()[Status.SENT] >= share * 1000, f"{share}000 to be sent")
+        sent = f"{share}000 to be sent"
+        wait_until(lambda share=share: states()[Status.SENT] >= share * 1000, sent, timeout=60)
         wait_until(lambda: database_proxy.connections, "the relay to be there again")
         getattr(database_proxy, outage)()
         database_proxy.heal()
-    wait_until(lambda: states() == {Status.SENT: 5000}, "all to be sent")
+    wait_until(lambda: states() == {Status.SENT: 5000}, "all to be sent", timeout=60)
     assert database_proxy.hits >= 3
     assert arrived(broker) >= 5000
     assert seconds_to_end(relay) < PROMPT
