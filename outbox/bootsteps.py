@@ -92,8 +92,8 @@ class AcksTogether(bootsteps.StartStopStep):
         """Send what waits, if there is a connection. If not, this is the way to a new one, or the worker's end."""
         if self._acks:
             self._acks.leave_to_kombu()
-        if self._acks and c.connection:
-            ignore_errors(c, self._acks.send)  # type: ignore[no-untyped-call]  # kombu ships no types
+            if c.connection:
+                ignore_errors(c, self._acks.send)  # type: ignore[no-untyped-call]  # kombu ships no types
 
 
 class Acks:

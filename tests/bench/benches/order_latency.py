@@ -29,8 +29,8 @@ CREATE OR REPLACE TRIGGER bench_shipped AFTER UPDATE OF status ON orders_order
 FOR EACH ROW WHEN (NEW.status = 'shipped') EXECUTE FUNCTION bench_shipped();
 LISTEN bench_shipped;
 """
-TELL_NO_MORE = "DROP FUNCTION bench_shipped CASCADE"
 """PostgreSQL tells with the commit. Asking again and again took a fifth of a core from what is measured."""
+TELL_NO_MORE = "DROP FUNCTION bench_shipped CASCADE"
 PATIENCE = 60.0
 WARM_UP = 3
 
