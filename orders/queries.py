@@ -14,7 +14,7 @@ from django.utils.translation import gettext as _
 
 from orders.exceptions import OrdersError
 from orders.models import Order, OrderLine, Product, Shipment
-from orders.services.placing import Delivery
+from orders.services.records import Delivery
 
 LIVE = "live_shipments"
 

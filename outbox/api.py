@@ -5,6 +5,7 @@ from __future__ import annotations
 from outbox.backoff import RetryPolicy
 from outbox.celery import DurableTask
 from outbox.context import WorkContext, current_context, is_traceparent, working_on
+from outbox.database import DATABASE_AWAY, execute, fetch
 from outbox.enforcement import BypassWarning
 from outbox.events import event
 from outbox.exceptions import (
@@ -31,6 +32,7 @@ from outbox.subscriptions import subscribe
 from outbox.versions import upcast
 
 __all__ = [
+    "DATABASE_AWAY",
     "Attempt",
     "BrokerUnavailable",
     "BypassWarning",
@@ -55,6 +57,8 @@ __all__ = [
     "current_context",
     "discard",
     "event",
+    "execute",
+    "fetch",
     "is_traceparent",
     "once",
     "prune_also",

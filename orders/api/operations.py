@@ -19,7 +19,8 @@ from orders.exceptions import InvalidOrder
 from orders.models import Order
 from orders.services.cancelling import cancel_order
 from orders.services.idempotency import Answer, answer_once
-from orders.services.placing import Delivery, place_order
+from orders.services.placing import place_order
+from orders.services.records import Delivery
 
 router = Router()
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import fields
 
-from orders.services.placing import Delivery
+from orders.services.records import Delivery
 
 _DELIVERY = {field.name for field in fields(Delivery)}
 

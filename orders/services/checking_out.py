@@ -8,7 +8,8 @@ from django.db import transaction
 from orders.baskets import contents_of
 from orders.exceptions import OrdersError
 from orders.models import BasketItem, Order
-from orders.services.placing import Delivery, place_order
+from orders.services.placing import place_order
+from orders.services.records import Delivery
 
 
 class BasketChanged(OrdersError):

@@ -16,9 +16,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.contrib.auth.models import AbstractBaseUser
-from django.db import connection, transaction
+from django.db import transaction
 
 from orders.exceptions import OrdersError
+from outbox.api import execute, fetch
 
 LOOK = """
 SELECT pg_try_advisory_xact_lock(%s), kept.fingerprint, kept.status_code, kept.body::text, kept.location
@@ -98,20 +99,16 @@ def _look(customer: AbstractBaseUser, key: str, *, wait: bool) -> tuple[bool, tu
     """Hold the key until the transaction ends; whether that worked, and the answer that is kept, if any."""
     digest = hashlib.sha256(f"idempotency:{customer.pk}:{key}".encode()).digest()
     number = int.from_bytes(digest[:8], signed=True)
-    with connection.cursor() as cursor:
-        if wait:
-            cursor.execute("SELECT pg_advisory_xact_lock(%s)", [number])
-        cursor.execute(LOOK, [number, customer.pk, key])
-        locked, *kept = cursor.fetchone()
+    if wait:
+        fetch("SELECT pg_advisory_xact_lock(%s)", [number], prepared=True)
+    ((locked, *kept),) = fetch(LOOK, [number, customer.pk, key], prepared=True)
     return locked, tuple(kept) if kept[0] is not None else None
 
 
 def _keep(customer: AbstractBaseUser, key: str, fingerprint: str, answer: Answer) -> bool:
     """Write the answer down; ``False`` when there is one for the key."""
-    body = json.dumps(answer.body)
-    with connection.cursor() as cursor:
-        cursor.execute(KEEP, [customer.pk, key, fingerprint, answer.status_code, body, answer.location])
-        return bool(cursor.rowcount == 1)
+    values = [customer.pk, key, fingerprint, answer.status_code, json.dumps(answer.body), answer.location]
+    return execute(KEEP, values, prepared=True) == 1
 
 
 def _fingerprint(payload: Mapping[str, Any]) -> str:

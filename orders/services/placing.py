@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from decimal import Decimal
 from typing import Any
 
 from django.conf import settings
@@ -15,23 +13,13 @@ from django.utils.translation import gettext as _
 
 from orders.events import LATER, OrderPlaced
 from orders.exceptions import InvalidOrder
-from orders.models import Order, OrderLine, Product
+from orders.models import Order, Product
+from orders.services.records import Delivery, Line, keep_order
 from outbox.api import publish, working_on
 from outbox.saga.api import start
 
 SAGA = "orders.fulfilment"
 MOST_OF_ONE = 999
-
-
-@dataclass(frozen=True)
-class Delivery:
-    """Where the parcel goes."""
-
-    recipient: str
-    address: str
-    postcode: str
-    city: str
-    country: str
 
 
 def place_order(customer: User, quantities: Mapping[str, int], delivery: Delivery, card: str) -> Order:
@@ -52,16 +40,11 @@ def place_order(customer: User, quantities: Mapping[str, int], delivery: Deliver
     """
     check_fields(delivery, card)
     products = _products(quantities)
-    order = Order(customer=customer, card=card, **vars(delivery))
-    order.language = get_language() or settings.LANGUAGE_CODE
-    order.currency = next(iter(products.values())).currency
-    order.total = sum((products[sku].price * count for sku, count in quantities.items()), Decimal(0))
+    lines = [Line(products[sku].id, count, products[sku].price) for sku, count in quantities.items()]
+    currency = next(iter(products.values())).currency
+    language = get_language() or settings.LANGUAGE_CODE
     with transaction.atomic(savepoint=False):  # what fails here spoils the caller's transaction, too
-        order.save(force_insert=True)
-        OrderLine.objects.bulk_create(
-            OrderLine(order=order, product=products[sku], quantity=count, unit_price=products[sku].price)
-            for sku, count in quantities.items()
-        )
+        order = keep_order(customer, lines, delivery, currency=currency, card=card, language=language)
         with working_on(correlation_id=str(order.id)):
             start(SAGA, str(order.id), actor=customer.get_username())
             publish(OrderPlaced(order.id, order.total, order.currency), priority=LATER)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from uuid import UUID
-
-from django.db.models import F
-from django.db.models.functions import Now
 
 from orders.exceptions import OrderChanged
 from orders.models import Order
+from outbox.api import fetch
 
 Status = Order.Status
 
@@ -21,20 +20,31 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     Status.SHIPPED: (),
     Status.CANCELLED: (),
 }
-FROM = {to: [status for status, ways in ALLOWED.items() if to in ways] for to in Status}
+FROM = {to: [str(status) for status, ways in ALLOWED.items() if to in ways] for to in Status}
 
 
-def change_status(order_id: UUID | str, to: Order.Status, *, reason: str | None = None) -> None:
-    """Move an order to another status, in the caller's transaction.
+CHANGE = """
+UPDATE orders_order
+SET status = %s, version = version + 1, reason = coalesce(%s::text, reason),
+    ended_at = CASE WHEN %s::boolean THEN statement_timestamp() END
+WHERE id = %s AND status = ANY(%s::text[])
+RETURNING total, currency
+"""
+
+
+def change_status(
+    order_id: UUID | str, to: Order.Status, *, reason: str | None = None
+) -> tuple[Decimal, str]:
+    """Move an order to another status, in the caller's transaction; returns its total and its currency.
 
     Raises:
         OrderChanged: there is no way to it from where the order is by now; nothing changed.
         Order.DoesNotExist: there is no such order.
     """
-    order = Order.objects.filter(pk=order_id)
-    changes = {"status": to, "version": F("version") + 1, "ended_at": Now() if to in Order.ENDED else None}
-    if reason is not None:
-        changes["reason"] = reason
-    if not order.filter(status__in=FROM[to]).update(**changes):
-        found = order.get()
+    values = [to.value, reason, to in Order.ENDED, UUID(str(order_id)), FROM[to]]
+    rows = fetch(CHANGE, values, prepared=True)
+    if not rows:
+        found = Order.objects.get(pk=order_id)
         raise OrderChanged(f"Order {found.number} is {found.status}: it cannot become {to}.")
+    total, currency = rows[0]
+    return total, currency

@@ -4,19 +4,17 @@ never deadlock. Moves of the same order come one after the other: its saga sees 
 
 from __future__ import annotations
 
-from typing import Any
 from uuid import UUID
-
-from django.db import connection
 
 from orders.exceptions import OutOfStock
 from orders.models import Reservation
+from outbox.api import execute, fetch
 
 Status = Reservation.Status
 
 RESERVE = """
 WITH wanted AS (
-    SELECT product_id, quantity FROM orders_orderline WHERE order_id = %(order)s
+    SELECT product_id, quantity FROM orders_orderline WHERE order_id = %s
 ), locked AS MATERIALIZED (
     SELECT s.product_id, s.on_hand, s.reserved, w.quantity
     FROM orders_stock s JOIN wanted w USING (product_id) ORDER BY s.product_id FOR NO KEY UPDATE OF s
@@ -26,7 +24,7 @@ WITH wanted AS (
     RETURNING s.product_id, l.quantity
 ), noted AS (
     INSERT INTO orders_reservation (order_id, product_id, quantity, status)
-    SELECT %(order)s, product_id, quantity, %(reserved)s FROM taken
+    SELECT %s, product_id, quantity, %s::text FROM taken
 )
 SELECT p.name, w.quantity, t.product_id IS NOT NULL
 FROM wanted w JOIN orders_product p ON p.id = w.product_id LEFT JOIN taken t USING (product_id) ORDER BY p.sku
@@ -36,7 +34,7 @@ are those of the statement's beginning, and PostgreSQL checks the constraints wi
 
 END = """
 WITH ended AS (
-    UPDATE orders_reservation SET status = %(status)s WHERE order_id = %(order)s AND status = %(reserved)s
+    UPDATE orders_reservation SET status = %s WHERE order_id = %s AND status = %s
     RETURNING product_id, quantity
 ), locked AS MATERIALIZED (
     SELECT s.product_id, s.on_hand, s.reserved, e.quantity
@@ -44,7 +42,7 @@ WITH ended AS (
 )
 UPDATE orders_stock s
 SET reserved = l.reserved - l.quantity,
-    on_hand = l.on_hand - CASE WHEN %(status)s = %(shipped)s THEN l.quantity ELSE 0 END
+    on_hand = l.on_hand - CASE WHEN %s::boolean THEN l.quantity ELSE 0 END
 FROM locked l WHERE s.product_id = l.product_id
 """
 
@@ -55,9 +53,8 @@ def reserve(order_id: UUID | str) -> int:
     Raises:
         OutOfStock: there is too little of a product; the caller's transaction must be rolled back.
     """
-    with connection.cursor() as cursor:
-        cursor.execute(RESERVE, _given(order_id))
-        lines = cursor.fetchall()
+    order = UUID(str(order_id))
+    lines = fetch(RESERVE, [order, order, Status.RESERVED.value], prepared=True)
     for name, quantity, is_taken in lines:
         if not is_taken:
             raise OutOfStock(f"There is not enough {name} left for {quantity}.")
@@ -75,14 +72,5 @@ def ship(order_id: UUID | str) -> int:
 
 
 def _end(order_id: UUID | str, status: Reservation.Status) -> int:
-    with connection.cursor() as cursor:
-        cursor.execute(END, {**_given(order_id), "status": status.value})
-        return int(cursor.rowcount)
-
-
-def _given(order_id: UUID | str) -> dict[str, Any]:
-    return {
-        "order": UUID(str(order_id)),
-        "reserved": Status.RESERVED.value,
-        "shipped": Status.SHIPPED.value,
-    }
+    values = [status.value, UUID(str(order_id)), Status.RESERVED.value, status == Status.SHIPPED]
+    return execute(END, values, prepared=True)

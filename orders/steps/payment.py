@@ -13,6 +13,7 @@ from orders.events import LATER, OrderPaid
 from orders.gateways import payment_gateway
 from orders.gateways.ports import Charge, ChargeRequest, ChargeState, RefundRequest
 from orders.models import Order, Payment
+from orders.services import records
 from orders.services.status import change_status
 from outbox.api import current_context, publish
 from outbox.saga.api import DID_NOT_HAPPEN, NOT_KNOWN, Happened, StepCall, Verdict
@@ -20,9 +21,9 @@ from outbox.saga.api import DID_NOT_HAPPEN, NOT_KNOWN, Happened, StepCall, Verdi
 
 def charge(call: StepCall) -> dict[str, Any]:
     """Take the money."""
-    total, currency, card = Order.objects.values_list("total", "currency", "card").get(pk=call.key)
+    due = records.due(call.key)
     request = ChargeRequest(
-        key=call.idempotency_key, reference=call.key, amount=total, currency=currency, card=card
+        key=call.idempotency_key, reference=call.key, amount=due.total, currency=due.currency, card=due.card
     )
     return _kept(payment_gateway().charge(request, traceparent=current_context().traceparent or None))
 
@@ -37,15 +38,16 @@ def find_charge(call: StepCall) -> Happened | Verdict:
 
 def record_charge(call: StepCall, result: Mapping[str, Any]) -> None:
     """The payment is ours: write it down and tell everybody."""
-    payment = Payment.objects.create(
-        order_id=call.key,
-        amount=Decimal(result["amount"]),
-        currency=result["currency"],
+    amount, currency = Decimal(result["amount"]), result["currency"]
+    records.keep_payment(
+        call.key,
+        amount=amount,
+        currency=currency,
         provider_id=result["provider_id"],
-        idempotency_key=call.idempotency_key,
+        key=call.idempotency_key,
     )
     change_status(call.key, Order.Status.PAID)
-    publish(OrderPaid(UUID(call.key), payment.amount, payment.currency), priority=LATER)
+    publish(OrderPaid(UUID(call.key), amount, currency), priority=LATER)
 
 
 def refund(call: StepCall) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from orders.events import LATER, OrderShipped
 from orders.gateways import carrier, ports
 from orders.gateways.ports import CancellationRequest, ShipmentRequest, ShipmentState
 from orders.models import Order, Shipment
-from orders.services import stock
+from orders.services import records, stock
 from orders.services.status import change_status
 from outbox.api import current_context, publish
 from outbox.saga.api import DID_NOT_HAPPEN, NOT_KNOWN, Happened, StepCall, Verdict
@@ -21,8 +21,8 @@ from outbox.saga.api import DID_NOT_HAPPEN, NOT_KNOWN, Happened, StepCall, Verdi
 
 def create(call: StepCall) -> dict[str, Any]:
     """Hand the parcel over."""
-    address = Order.objects.values("recipient", "address", "postcode", "city", "country").get(pk=call.key)
-    request = ShipmentRequest(key=call.idempotency_key, reference=call.key, **address)
+    delivery = records.delivery(call.key)
+    request = ShipmentRequest(key=call.idempotency_key, reference=call.key, **vars(delivery))
     return _kept(carrier().create_shipment(request, traceparent=current_context().traceparent or None))
 
 
@@ -36,15 +36,14 @@ def find_shipment(call: StepCall) -> Happened | Verdict:
 
 def record_shipment(call: StepCall, result: Mapping[str, Any]) -> None:
     """The parcel is on its way: the stock has left the house, the order is done."""
-    Shipment.objects.create(
-        order_id=call.key,
+    records.keep_shipment(
+        call.key,
         carrier_id=result["carrier_id"],
         tracking_number=result["tracking_number"],
-        idempotency_key=call.idempotency_key,
+        key=call.idempotency_key,
     )
     stock.ship(call.key)
-    change_status(call.key, Order.Status.SHIPPED)
-    total, currency = Order.objects.values_list("total", "currency").get(pk=call.key)
+    total, currency = change_status(call.key, Order.Status.SHIPPED)
     publish(OrderShipped(UUID(call.key), total, currency, timezone.now()), priority=LATER)
 
 

@@ -5,15 +5,13 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 
-from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse
 
 from orders.web.errors import plain_page
+from outbox.api import DATABASE_AWAY
 
 logger = logging.getLogger(__name__)
 
-DATABASE_AWAY = (OperationalError, InterfaceError)
-"""What it looks like to a view."""
 RETRY_AFTER_SECONDS = 10
 
 

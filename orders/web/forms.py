@@ -11,7 +11,8 @@ from django.http import QueryDict
 from django.utils.translation import gettext_lazy as _
 
 from orders.models import Order
-from orders.services.placing import MOST_OF_ONE, Delivery
+from orders.services.placing import MOST_OF_ONE
+from orders.services.records import Delivery
 from orders.web.countries import COUNTRIES
 
 CARDS = [

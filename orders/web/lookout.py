@@ -18,7 +18,7 @@ from asgiref.sync import sync_to_async
 from django.db import connection
 
 from orders.progress import marks_of
-from orders.web.database_away import DATABASE_AWAY
+from outbox.api import DATABASE_AWAY
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")

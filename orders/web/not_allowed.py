@@ -7,8 +7,8 @@ from collections.abc import Callable
 from django.http import HttpRequest, HttpResponse
 from django.template.loader import render_to_string
 
-from orders.web.database_away import DATABASE_AWAY
 from orders.web.errors import plain_page
+from outbox.api import DATABASE_AWAY
 
 
 class NotAllowedMiddleware:

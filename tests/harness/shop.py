@@ -10,7 +10,8 @@ from django.contrib.auth import get_user_model
 from django.contrib.auth.models import AbstractUser
 
 from orders.models import Order, Product, Stock
-from orders.services.placing import Delivery, place_order
+from orders.services.placing import place_order
+from orders.services.records import Delivery
 from tests.harness.waiting import wait_until
 
 BERLIN = Delivery("Ada Example", "Unter den Linden 1", "10117", "Berlin", "DE")

@@ -17,9 +17,9 @@ from django.views.decorators.http import require_safe
 
 from orders import queries
 from orders.models import Order
-from orders.web.database_away import DATABASE_AWAY
 from orders.web.lookout import Watch, lookout, reading
 from orders.web.story import News, news_of
+from outbox.api import DATABASE_AWAY
 
 LONGEST_SECONDS = 300.0  # then the browser comes again, which also notices that somebody has signed out
 BEAT_SECONDS = (

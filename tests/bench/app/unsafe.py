@@ -1,7 +1,7 @@
-"""Fulfilment as a plain Celery chain: the same rows of the shop, the same calls to the gateways, and no safety.
+"""Fulfilment as a plain Celery chain: the shop's own statements, the same calls to the gateways, and no safety.
 
-No outbox, no saga, no fence, no compensation: what a crash interrupts stays as it is, and a message that comes
-twice acts twice. It is here to be raced against, and as what a request does all by itself in the view beside it.
+No outbox, no saga, no attempts, no compensation: what a crash interrupts stays as it is. It is
+here to be raced against, and as what a request does all by itself in the view beside it.
 """
 
 from __future__ import annotations
@@ -15,16 +15,16 @@ from uuid import UUID
 from celery import Task, chain, shared_task
 from django.contrib.auth.models import User
 from django.db import transaction
-from django.db.models.functions import Now
 from django.utils import timezone
 
 from orders import consumers
 from orders.events import LATER, OrderPaid, OrderPlaced, OrderShipped
 from orders.gateways import carrier, payment_gateway
 from orders.gateways.ports import ChargeRequest, ShipmentRequest
-from orders.models import Order, OrderLine, Payment, Product, Shipment
-from orders.services import stock
-from orders.services.placing import Delivery
+from orders.models import Order, Product
+from orders.services import records, stock
+from orders.services.records import Delivery, Line, keep_order
+from orders.services.status import change_status
 from outbox.events import event_class_type
 
 REACTIONS = {
@@ -38,17 +38,10 @@ REACTIONS = {
 def place(customer: User, quantities: Mapping[str, int], delivery: Delivery, card: str) -> Order:
     """The order and its lines."""
     products = {p.sku: p for p in Product.objects.filter(sku__in=list(quantities), is_active=True)}
-    order = Order(customer=customer, card=card, **vars(delivery))
-    order.language = "en"
-    order.currency = next(iter(products.values())).currency
-    order.total = sum((products[sku].price * count for sku, count in quantities.items()), Decimal(0))
+    lines = [Line(products[sku].id, count, products[sku].price) for sku, count in quantities.items()]
+    currency = next(iter(products.values())).currency
     with transaction.atomic():
-        order.save(force_insert=True)
-        OrderLine.objects.bulk_create(
-            OrderLine(order=order, product=products[sku], quantity=count, unit_price=products[sku].price)
-            for sku, count in quantities.items()
-        )
-    return order
+        return keep_order(customer, lines, delivery, currency=currency, card=card, language="en")
 
 
 def fulfil_later(order: Order) -> None:
@@ -63,22 +56,20 @@ def reserve(order_id: str) -> None:
     """Promise the stock."""
     with transaction.atomic():
         stock.reserve(order_id)
-        Order.objects.filter(pk=order_id).update(status=Order.Status.RESERVED)
+        change_status(order_id, Order.Status.RESERVED)
 
 
 @shared_task(base=Task, name="unsafe.charge", queue="payment", ignore_result=True)
 def charge(order_id: str) -> None:
     """Take the money."""
-    take_money(order_id)
-    order = Order.objects.only("total", "currency").get(pk=order_id)
-    _announce("paid", OrderPaid(UUID(order_id), order.total, order.currency))
+    due = take_money(order_id)
+    _announce("paid", OrderPaid(UUID(order_id), due.total, due.currency))
 
 
 @shared_task(base=Task, name="unsafe.ship", queue="shipping", ignore_result=True)
 def ship(order_id: str) -> None:
     """Hand the parcel over."""
-    order = hand_over(order_id)
-    event = OrderShipped(order.id, order.total, order.currency, timezone.now())
+    event = OrderShipped(UUID(order_id), *hand_over(order_id), timezone.now())
     _announce("shipped", event)
     _announce("counted", event)
 
@@ -90,37 +81,29 @@ def react(what: str, payload: dict[str, Any]) -> None:
     reaction(event_class_type(event).schema.validate_python(payload))
 
 
-def take_money(order_id: str) -> None:
+def take_money(order_id: str) -> records.Due:
     """Charge, and write it down."""
-    order = Order.objects.only("total", "currency", "card").get(pk=order_id)
+    due = records.due(order_id)
     key = f"{order_id}:payment:action"
-    answer = payment_gateway().charge(
-        ChargeRequest(key, order_id, order.total, order.currency, order.card), traceparent=None
-    )
+    request = ChargeRequest(key, order_id, due.total, due.currency, due.card)
+    answer = payment_gateway().charge(request, traceparent=None)
     with transaction.atomic():
-        Payment.objects.create(
-            order_id=order_id, amount=answer.amount, currency=answer.currency, provider_id=answer.id,
-            idempotency_key=key,
-        )  # fmt: skip
-        Order.objects.filter(pk=order_id).update(status=Order.Status.PAID)
+        records.keep_payment(
+            order_id, amount=due.total, currency=due.currency, provider_id=answer.id, key=key
+        )
+        change_status(order_id, Order.Status.PAID)
+    return due
 
 
-def hand_over(order_id: str) -> Order:
-    """Create the shipment, and write it down."""
-    order = Order.objects.get(pk=order_id)
+def hand_over(order_id: str) -> tuple[Decimal, str]:
+    """Create the shipment, and write it down; returns what the order cost."""
     key = f"{order_id}:shipping:action"
-    address = {name: getattr(order, name) for name in ("recipient", "address", "postcode", "city", "country")}
-    answer = carrier().create_shipment(
-        ShipmentRequest(key=key, reference=order_id, **address), traceparent=None
-    )
+    request = ShipmentRequest(key=key, reference=order_id, **vars(records.delivery(order_id)))
+    answer = carrier().create_shipment(request, traceparent=None)
     with transaction.atomic():
-        Shipment.objects.create(
-            order_id=order_id, carrier_id=answer.id, tracking_number=answer.tracking_number,
-            idempotency_key=key,
-        )  # fmt: skip
+        records.keep_shipment(order_id, carrier_id=answer.id, tracking_number=answer.tracking_number, key=key)
         stock.ship(order_id)
-        Order.objects.filter(pk=order_id).update(status=Order.Status.SHIPPED, ended_at=Now())
-    return order
+        return change_status(order_id, Order.Status.SHIPPED)
 
 
 def _announce(what: str, event: OrderPlaced | OrderPaid | OrderShipped) -> None:

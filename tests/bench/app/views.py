@@ -9,7 +9,7 @@ from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_POST
 
 from orders.services.api_keys import customer_of
-from orders.services.placing import Delivery
+from orders.services.records import Delivery
 from tests.bench.app import unsafe
 
 

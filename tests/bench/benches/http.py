@@ -46,7 +46,7 @@ def _round(lab: Lab, sizes: Sizes) -> Round:
     key = issue(open_shop(lab), "bench")
     with start_sandbox(lab) as sandbox:
         background = start_default(lab)
-        url = start_web(lab, OUTBOX_WAKE_UP="task")
+        url = start_web(lab, OUTBOX_WAKE_UP="direct,task")
         for path in ("/bench/orders", "/api/orders"):
             post_steadily(url + path, _body(), key, rate=sizes.rate, seconds=0.1, warm_up=WARM_UP)
         sandbox.set_faults("payment", latency_ms=SLOW_MS)

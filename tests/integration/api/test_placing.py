@@ -59,13 +59,13 @@ def test_the_order_its_saga_and_its_messages_are_there_when_it_is_accepted(api: 
 
 
 def test_an_order_takes_few_statements(api: Api, django_assert_num_queries: DjangoAssertNumQueries) -> None:
-    """Who asks; lock and look for an answer; products; order, lines, saga with its command, event,
+    """Who asks; lock and look for an answer; products; order with its lines, saga with its command, event,
     answer: one statement each.
 
     Besides them, the transaction's begin and end (a test's are savepoints).
     """
     api.place()
-    with django_assert_num_queries(8 + 2):
+    with django_assert_num_queries(7 + 2):
         assert api.place().status_code == 202
 
 
