@@ -14,7 +14,7 @@ from django.core.exceptions import RequestAborted
 from django.core.handlers.asgi import ASGIHandler, get_script_prefix
 from django.core.handlers.base import BaseHandler
 from django.http.response import HttpResponseBase
-from django.urls import Resolver404, resolve, set_script_prefix
+from django.urls import Resolver404, URLResolver, get_resolver, get_urlconf, set_script_prefix
 
 
 class ThreadedHandler(ASGIHandler):
@@ -73,7 +73,12 @@ class ThreadedHandler(ASGIHandler):
 
 
 def _is_asynchronous(path: str) -> bool:
+    return _leads_to_coroutine(get_resolver(get_urlconf()), path)
+
+
+@functools.lru_cache(maxsize=1000)  # Django looks it up again, and that takes as long as a small query
+def _leads_to_coroutine(resolver: URLResolver, path: str) -> bool:
     try:
-        return iscoroutinefunction(resolve(path).func)
+        return iscoroutinefunction(resolver.resolve(path).func)
     except Resolver404:
         return False

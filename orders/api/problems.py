@@ -9,7 +9,6 @@ from http import HTTPStatus
 from typing import Any
 
 from django.core.exceptions import RequestDataTooBig
-from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
 from ninja import NinjaAPI
 from ninja.errors import HttpError, ValidationError
@@ -18,6 +17,7 @@ from orders.api.pointers import pointer_to
 from orders.exceptions import CannotCancel, InvalidOrder
 from orders.queries import InvalidCursor
 from orders.services.idempotency import KeyReused, StillRunning
+from outbox.api import DATABASE_AWAY
 
 logger = logging.getLogger(__name__)
 
@@ -177,8 +177,7 @@ _HTTP: dict[HTTPStatus, tuple[str, str, Mapping[str, str] | None]] = {
 
 _PROBLEMS: dict[type[Exception], Callable[[Any], ProblemError]] = {
     Exception: _crashed,
-    OperationalError: _unavailable,
-    InterfaceError: _unavailable,
+    **dict.fromkeys(DATABASE_AWAY, _unavailable),
     RequestDataTooBig: _too_big,
     Http404: _missing,
     HttpError: _http,

@@ -14,7 +14,7 @@ from django.utils.translation import gettext as _
 from orders.events import LATER, OrderPlaced
 from orders.exceptions import InvalidOrder
 from orders.models import Order, Product
-from orders.services.records import Delivery, Line, keep_order
+from orders.services.records import Delivery, Line, keep_order, products_for_sale
 from outbox.api import publish, working_on
 from outbox.saga.api import start
 
@@ -82,8 +82,7 @@ def _products(quantities: Mapping[str, int]) -> dict[str, Product]:
     """The products ordered, by SKU."""
     if not quantities:
         raise InvalidOrder({"lines": _("Please choose at least one product.")})
-    found = Product.objects.filter(sku__in=list(quantities), is_active=True).order_by()
-    products = {product.sku: product for product in found}
+    products = {product.sku: product for product in products_for_sale(list(quantities))}
     for sku, count in quantities.items():
         if sku not in products:
             raise InvalidOrder({"lines": _("There is no product '%(sku)s' for sale.") % {"sku": sku}})

@@ -21,7 +21,7 @@ from orders import consumers
 from orders.events import LATER, OrderPaid, OrderPlaced, OrderShipped
 from orders.gateways import carrier, payment_gateway
 from orders.gateways.ports import ChargeRequest, ShipmentRequest
-from orders.models import Order, Product
+from orders.models import Order
 from orders.services import records, stock
 from orders.services.records import Delivery, Line, keep_order
 from orders.services.status import change_status
@@ -37,7 +37,7 @@ REACTIONS = {
 
 def place(customer: User, quantities: Mapping[str, int], delivery: Delivery, card: str) -> Order:
     """The order and its lines."""
-    products = {p.sku: p for p in Product.objects.filter(sku__in=list(quantities), is_active=True)}
+    products = {product.sku: product for product in records.products_for_sale(list(quantities))}
     lines = [Line(products[sku].id, count, products[sku].price) for sku, count in quantities.items()]
     currency = next(iter(products.values())).currency
     with transaction.atomic():
