@@ -12,7 +12,7 @@ from project.stack.state import StateDir
 
 PYTHON = sys.executable
 WEB_PROCESSES = (
-    2  # each uses one core at most: one alone would take 75 orders a second, and stumble before that
+    2  # each uses one core at most: one alone would take 90 orders a second, and stumble before that
 )
 LOOPBACK = "127.0.0.1"
 # The stack itself says, once and in one line, that root runs it; each worker would say it again in eight.
