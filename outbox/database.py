@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any
 
-from django.db import InterfaceError, OperationalError, connections, transaction
+from django.db import InterfaceError, NotSupportedError, OperationalError, connections, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.utils import CursorWrapper
 
@@ -42,7 +42,7 @@ def last_hook() -> Any:
 
 
 def execute(sql: str, params: Sequence[Any] | Mapping[str, Any] = (), *, prepared: bool = False) -> int:
-    """Run one statement; returns the number of rows it touched. For the arguments see :func:`fetch`."""
+    """Run one statement; returns the number of rows it touched. For the rest see :func:`fetch`."""
     with _running(sql, params, prepared) as cursor:
         return int(cursor.rowcount)
 
@@ -52,11 +52,18 @@ def fetch(
 ) -> list[tuple[Any, ...]]:
     """Run one statement; returns all its rows.
 
+    It runs on the outbox's database (``OUTBOX["DATABASE"]``), in the transaction that is open there, whatever other
+    database has one open, too.
+
     Args:
         sql: with ``%s`` for each parameter.
-        params: the values.
+        params: the values; a sequence where it is prepared.
         prepared: it is one that runs all the time and touches a few rows: have the server plan it once for many runs.
             Planning takes longer than finding a row by its key. It has no other ``%`` than those of its placeholders.
+
+    Raises:
+        NotSupportedError: since it was planned, a migration has given a column of its result another type. Only within
+            a transaction, and once in each connection; outside of one it is planned anew.
     """
     with _running(sql, params, prepared) as cursor:
         return list(cursor.fetchall())
@@ -68,12 +75,23 @@ def _running(sql: str, params: Any, prepared: bool) -> Iterator[CursorWrapper]:
     if prepared and not wrapper.queries_logged and _keeps_statements(wrapper):
         cursor = _kept_cursor(wrapper)
         another_text_another_plan = f"{_numbered(sql)} /* {time.monotonic() // PLAN_SECONDS:.0f} */"
-        cursor.execute(another_text_another_plan, params)
+        with transaction.mark_for_rollback_on_error(wrapper.alias):
+            _execute_planned(wrapper, cursor, another_text_another_plan, params)
         yield cursor
     else:
         with wrapper.cursor() as cursor:
             cursor.execute(sql, params)
             yield cursor
+
+
+def _execute_planned(wrapper: BaseDatabaseWrapper, cursor: CursorWrapper, sql: str, params: Any) -> None:
+    try:
+        cursor.execute(sql, params)
+    except NotSupportedError:  # a migration gave a column another type: refused before anything was done
+        if wrapper.in_atomic_block:
+            raise  # when that is rolled back, psycopg forgets all plans
+        cursor.execute("DEALLOCATE ALL")  # and here, too
+        cursor.execute(sql, params)
 
 
 @lru_cache(maxsize=500)

@@ -72,12 +72,14 @@ def _charge(body: Mapping[str, Any]) -> Charge:
 
 
 def _found(body: Mapping[str, Any]) -> Charge:
-    amount = body["amount"]
+    amount = None if body["amount"] is None else Decimal(body["amount"])
+    if amount is not None and not amount.is_finite():
+        raise ValueError(f"{amount} is no amount")
     return Charge(
         id=body["id"],
         state=ChargeState(body["state"]),
         reference=body["reference"],
-        amount=None if amount is None else Decimal(amount),
+        amount=amount,
         currency=body["currency"],
     )
 

@@ -61,7 +61,7 @@ def run(lab: Lab, sizes: Sizes) -> Result:
             "From the first order placed to the last one shipped: placing, worker (2 processes), relay, sandbox, "
             "PostgreSQL and Valkey on the same cores. Letters and the day's sales are part of the work of both, behind "
             "the steps in both.",
-            "CPU is per order, until all is done. The chain has no outbox, no saga, no fence and no compensation.",
+            "CPU is per order, until all is done. The chain has no outbox, no saga, no attempts and no compensation.",
         ],
     )
     result.goals = [Goal("share of the unsafe chain's rate", result.ratio("other") or 0, 0.5)]

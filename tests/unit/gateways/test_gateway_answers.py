@@ -19,6 +19,7 @@ from orders.gateways.service import ServiceConfig
 
 CHARGE = ChargeRequest(key="k", reference="o", amount=Decimal("1.00"), currency="EUR", card="tok_visa")
 TRACEPARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+NOT_A_NUMBER = b'{"id": "c", "status": "succeeded", "reference": "o", "amount": "NaN", "currency": "EUR"}'
 
 
 class ScriptedServer(ThreadingHTTPServer):
@@ -116,7 +117,9 @@ def test_other_refusals_are_our_mistake(
     assert misused.value.status == status
 
 
-@pytest.mark.parametrize("body", [b"", b"<html>", b"[]", b"{}", b'{"id": "c", "status": "odd"}', b"\xff"])
+@pytest.mark.parametrize(
+    "body", [b"", b"<html>", b"[]", b"{}", b'{"id": "c", "status": "odd"}', b"\xff", NOT_A_NUMBER]
+)
 def test_a_success_that_makes_no_sense_may_have_happened(
     server: ScriptedServer, payments: SandboxPaymentGateway, body: bytes
 ) -> None:
