@@ -26,6 +26,7 @@ from outbox.transports.envelope import queue_of
 MANY_WAITING = 100
 """Periodic tasks in a queue that nobody serves: one more would be of no use. More than wake-ups alone ever are
 (:data:`outbox.relay.wakeup.ENOUGH_WAITING`), so that these keep nobody out."""
+TO_SEND_CONNECTS_AGAIN = 0
 DAY = 24 * 3600.0
 
 
@@ -69,13 +70,15 @@ class DispatchTask(Task):
 
 def _waiting(producer: Any, queue: str) -> int | None:
     """How many tasks are in a queue; ``None`` where the broker cannot tell."""
-    size = getattr(producer.channel, "_size", None)
-    if size is None:
+    channel = producer.channel
+    if not hasattr(channel, "_size"):
         return None
+    if channel.closed:  # beat keeps its producer, and an outage may have left it with this
+        return TO_SEND_CONNECTS_AGAIN
     try:
-        return int(size(queue))
+        return int(channel._size(queue))
     except producer.connection.connection_errors:
-        return 0  # to send is what connects again
+        return TO_SEND_CONNECTS_AGAIN
 
 
 @shared_task(base=DispatchTask, name="outbox.dispatch")  # type: ignore[untyped-decorator]
