@@ -42,6 +42,7 @@ def test_a_benchmark_prints_one_object_with_what_is_promised(results: dict[str, 
     assert result["ours"] is not None
     assert result["rounds"] >= 1
     assert result["machine"]["cores"] >= 1
+    assert result["stolen"] is None or 0 <= result["stolen"] <= 1
     for role in ("other", "ceiling"):
         assert (result[role] is None) == (result[f"ratio_{role}"] is None)
     assert result["other"] is not None

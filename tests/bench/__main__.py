@@ -12,6 +12,7 @@ from rich.console import Console
 from tests.bench.catalogue import BENCHES, Bench
 from tests.bench.display import console, progress, show
 from tests.bench.lab import Say, open_lab
+from tests.bench.machine import Theft
 from tests.bench.options import Options, parse
 from tests.bench.page import load, put_into, render
 
@@ -39,8 +40,9 @@ def _measure(options: Options, out: Console, err: Console) -> int:
     with progress(err) as say, open_lab(say) as lab:
         for bench in options.benches:
             lab.say = _naming(bench, say)
+            theft = Theft()
             try:
-                result = bench.run(lab, options.sizes[bench.name]).as_json()
+                result = bench.run(lab, options.sizes[bench.name]).as_json() | {"stolen": theft.share()}
             except Exception:  # noqa: BLE001  (told, and counted: the others are still to be measured)
                 failed = True
                 err.print(lab.kill(), highlight=False, markup=False)

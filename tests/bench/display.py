@@ -39,6 +39,8 @@ def show(console: Console, result: Mapping[str, Any]) -> None:
         console.print(
             f"  {goal['what']}: {figure(goal['value'])} (goal: {goal['goal']}) {mark}", highlight=False
         )
+    if result.get("stolen") is not None:
+        console.print(f"  {stolen(result)}", style="dim", highlight=False)
     facts = [f"{words(name)}: {figure(value)}" for name, value in result["figures"].items()]
     for line in (*facts, *result["notes"]):
         console.print(f"  {line}", style="dim", highlight=False, markup=False)
@@ -79,6 +81,11 @@ def rows(result: Mapping[str, Any]) -> list[dict[str, Any]]:
         }
         for case, values in result["samples"].items()
     ]
+
+
+def stolen(result: Mapping[str, Any]) -> str:
+    """What others took of the machine, for people."""
+    return f"CPU time that the host gave to other guests: {result['stolen']:.1%}"
 
 
 def words(name: str) -> str:

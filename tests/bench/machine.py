@@ -28,6 +28,22 @@ def machine() -> dict[str, Any]:
     }
 
 
+class Theft:
+    """How much of the processors' time a virtual machine's host gives to other guests: a latency's tail tells of it."""
+
+    def __init__(self) -> None:
+        self._start = psutil.cpu_times()
+
+    def share(self) -> float | None:
+        """Of all the time since this was made, 0 to 1; ``None`` where the system does not tell."""
+        if not hasattr(self._start, "steal"):
+            return None
+        now = psutil.cpu_times()
+        counted = now._fields.index("steal") + 1  # those after it are part of those before it
+        passed = sum(now[:counted]) - sum(self._start[:counted])
+        return (now.steal - self._start.steal) / passed if passed else 0.0
+
+
 def _cpu() -> str:
     """The processor's name; ``platform`` does not know it on Linux."""
     try:

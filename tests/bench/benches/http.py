@@ -79,6 +79,7 @@ def _result(sizes: Sizes, done: list[Round]) -> Result:
             name: {
                 "p50": tidy(median(values)),
                 "p99": tidy(percentile(values, 0.99)),
+                "p99_of_each_round": [tidy(percentile(one.seconds, 0.99) * 1000) for one in found[name]],
                 "max": tidy(max(values)),
                 "requests": len(values),
                 "errors": errors[name],
