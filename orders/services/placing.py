@@ -14,7 +14,7 @@ from django.utils.translation import gettext as _
 from orders.events import LATER, OrderPlaced
 from orders.exceptions import InvalidOrder
 from orders.models import Order, Product
-from orders.services.records import Delivery, Line, keep_order, products_for_sale
+from orders.services.records import Delivery, keep_order, products_by_sku
 from outbox.api import publish, working_on
 from outbox.saga.api import start
 
@@ -40,11 +40,10 @@ def place_order(customer: User, quantities: Mapping[str, int], delivery: Deliver
     """
     check_fields(delivery, card)
     products = _products(quantities)
-    lines = [Line(products[sku].id, count, products[sku].price) for sku, count in quantities.items()]
-    currency = next(iter(products.values())).currency
+    ordered = {products[sku]: count for sku, count in quantities.items()}
     language = get_language() or settings.LANGUAGE_CODE
     with transaction.atomic(savepoint=False):  # what fails here spoils the caller's transaction, too
-        order = keep_order(customer, lines, delivery, currency=currency, card=card, language=language)
+        order = keep_order(customer, ordered, delivery, card=card, language=language)
         with working_on(correlation_id=str(order.id)):
             start(SAGA, str(order.id), actor=customer.get_username())
             publish(OrderPlaced(order.id, order.total, order.currency), priority=LATER)
@@ -82,7 +81,7 @@ def _products(quantities: Mapping[str, int]) -> dict[str, Product]:
     """The products ordered, by SKU."""
     if not quantities:
         raise InvalidOrder({"lines": _("Please choose at least one product.")})
-    products = {product.sku: product for product in products_for_sale(list(quantities))}
+    products = products_by_sku(quantities)
     for sku, count in quantities.items():
         if sku not in products:
             raise InvalidOrder({"lines": _("There is no product '%(sku)s' for sale.") % {"sku": sku}})

@@ -5,7 +5,7 @@ They run for every order, on its way to the carrier, and by Django's ORM each ta
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, NamedTuple
@@ -65,44 +65,30 @@ class Delivery:
     country: str
 
 
-class Line(NamedTuple):
-    """So many of a product, at this price."""
-
-    product_id: UUID
-    quantity: int
-    unit_price: Decimal
-
-
-def products_for_sale(skus: list[str]) -> list[Product]:
-    """Those of these products that are for sale, in any order."""
-    return [made_from(Product, row) for row in fetch(FOR_SALE, [skus], prepared=True)]
+def products_by_sku(skus: Iterable[str]) -> dict[str, Product]:
+    """Those of these products that are for sale."""
+    rows = fetch(FOR_SALE, [list(skus)], prepared=True)
+    return {product.sku: product for product in (made_from(Product, row) for row in rows)}
 
 
 def keep_order(
-    customer: User, lines: Sequence[Line], delivery: Delivery, *, currency: str, card: str, language: str
+    customer: User, quantities: Mapping[Product, int], delivery: Delivery, *, card: str, language: str
 ) -> Order:
-    """Write an order with its lines, in the caller's transaction.
+    """Write an order with its lines, at the products' prices, in the caller's transaction.
 
     Args:
         customer: who orders.
-        lines: at least one, each of another product, all with prices in that currency.
+        quantities: how many of each product: at least of one, and all in the same currency.
         delivery: where to.
-        currency: three capital letters.
         card: the payment provider's token for the card.
         language: of the letters about it.
     """
-    total = sum((line.unit_price * line.quantity for line in lines), Decimal(0))
-    facts = [
-        uuid7(),
-        customer.pk,
-        Order.Status.PLACED.value,
-        total,
-        currency,
-        card,
-        *vars(delivery).values(),
-        language,
-    ]
-    (row,) = fetch(KEEP_ORDER, [*facts, *map(list, zip(*lines, strict=True))], prepared=True)
+    prices = [product.price for product in quantities]
+    total = sum((price * count for price, count in zip(prices, quantities.values(), strict=True)), Decimal(0))
+    bill = [Order.Status.PLACED.value, total, next(iter(quantities)).currency, card]
+    lines = [[product.id for product in quantities], [*quantities.values()], prices]
+    values = [uuid7(), customer.pk, *bill, *vars(delivery).values(), language, *lines]
+    (row,) = fetch(KEEP_ORDER, values, prepared=True)
     order = made_from(Order, row)
     order.customer = customer
     return order

@@ -22,7 +22,6 @@ ALLOWED: dict[str, tuple[str, ...]] = {
 }
 FROM = {to: [str(status) for status, ways in ALLOWED.items() if to in ways] for to in Status}
 
-
 CHANGE = """
 UPDATE orders_order
 SET status = %s, version = version + 1, reason = coalesce(%s::text, reason),

@@ -15,6 +15,7 @@ from tests.bench.lab import Say, open_lab
 from tests.bench.machine import Theft
 from tests.bench.options import Options, parse
 from tests.bench.page import load, put_into, render
+from tests.bench.result import tidy
 
 
 def main() -> int:
@@ -42,7 +43,7 @@ def _measure(options: Options, out: Console, err: Console) -> int:
             lab.say = _naming(bench, say)
             theft = Theft()
             try:
-                result = bench.run(lab, options.sizes[bench.name]).as_json() | {"stolen": theft.share()}
+                result = bench.run(lab, options.sizes[bench.name]).as_json() | {"stolen": tidy(theft.share())}
             except Exception:  # noqa: BLE001  (told, and counted: the others are still to be measured)
                 failed = True
                 err.print(lab.kill(), highlight=False, markup=False)

@@ -39,10 +39,7 @@ def show(console: Console, result: Mapping[str, Any]) -> None:
         console.print(
             f"  {goal['what']}: {figure(goal['value'])} (goal: {goal['goal']}) {mark}", highlight=False
         )
-    if result.get("stolen") is not None:
-        console.print(f"  {stolen(result)}", style="dim", highlight=False)
-    facts = [f"{words(name)}: {figure(value)}" for name, value in result["figures"].items()]
-    for line in (*facts, *result["notes"]):
+    for line in (*facts(result), *result["notes"]):
         console.print(f"  {line}", style="dim", highlight=False, markup=False)
 
 
@@ -83,9 +80,11 @@ def rows(result: Mapping[str, Any]) -> list[dict[str, Any]]:
     ]
 
 
-def stolen(result: Mapping[str, Any]) -> str:
-    """What others took of the machine, for people."""
-    return f"CPU time that the host gave to other guests: {result['stolen']:.1%}"
+def facts(result: Mapping[str, Any]) -> list[str]:
+    """What else was found, for people: first what others took of the machine, where that is known."""
+    stolen = result.get("stolen")
+    taken = [] if stolen is None else [f"CPU time that the host gave to other guests: {stolen:.1%}"]
+    return [*taken, *(f"{words(name)}: {figure(value)}" for name, value in result["figures"].items())]
 
 
 def words(name: str) -> str:

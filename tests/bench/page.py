@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.bench.catalogue import BENCHES
-from tests.bench.display import figure, rows, stolen, words
+from tests.bench.display import facts, figure, rows
 
 START, END = "<!-- figures -->", "<!-- end of figures -->"
 """Between these the page keeps its tables."""
@@ -63,8 +63,7 @@ def _section(result: Mapping[str, Any]) -> list[str]:
         "",
         *_goals(result),
         *(f"- {note}" for note in result["notes"]),
-        *([f"- {stolen(result)}"] if result.get("stolen") is not None else []),
-        *(f"- {words(name)}: {figure(value)}" for name, value in result["figures"].items()),
+        *(f"- {fact}" for fact in facts(result)),
         "",
     ]
 

@@ -9,8 +9,9 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from typing import TypeVar
 
-from django.db import InterfaceError, OperationalError, connection
+from django.db import connection
 
+from outbox.database import DATABASE_AWAY
 from tests.chaos.fault import Fault
 from tests.chaos.report import Report
 from tests.chaos.stack import Stack
@@ -23,7 +24,6 @@ ORDER_TAKES = 0.05
 """Seconds, where nothing is broken."""
 MOST = 10
 """Times as many orders as asked for, at most, when the faults take longer than the orders."""
-AWAY = (OperationalError, InterfaceError)
 
 
 class Injecting(threading.Thread):
@@ -107,8 +107,8 @@ def insist(work: Callable[[], T]) -> T:
     while True:
         try:
             return work()
-        except AWAY:
-            with suppress(*AWAY):
+        except DATABASE_AWAY:
+            with suppress(*DATABASE_AWAY):
                 connection.close()
             time.sleep(0.2)
 

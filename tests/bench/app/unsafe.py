@@ -1,7 +1,7 @@
 """Fulfilment as a plain Celery chain: the shop's own statements, the same calls to the gateways, and no safety.
 
-No outbox, no saga, no attempts, no compensation: what a crash interrupts stays as it is. It is
-here to be raced against, and as what a request does all by itself in the view beside it.
+No outbox, no saga, no attempts, no compensation: what a crash interrupts stays as it is. It is here to be raced
+against, and as what a request does all by itself in the view beside it.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from orders.gateways import carrier, payment_gateway
 from orders.gateways.ports import ChargeRequest, ShipmentRequest
 from orders.models import Order
 from orders.services import records, stock
-from orders.services.records import Delivery, Line, keep_order
+from orders.services.records import Delivery
 from orders.services.status import change_status
 from outbox.events import event_class_type
 
@@ -37,11 +37,10 @@ REACTIONS = {
 
 def place(customer: User, quantities: Mapping[str, int], delivery: Delivery, card: str) -> Order:
     """The order and its lines."""
-    products = {product.sku: product for product in records.products_for_sale(list(quantities))}
-    lines = [Line(products[sku].id, count, products[sku].price) for sku, count in quantities.items()]
-    currency = next(iter(products.values())).currency
+    products = records.products_by_sku(quantities)
+    ordered = {products[sku]: count for sku, count in quantities.items()}
     with transaction.atomic():
-        return keep_order(customer, lines, delivery, currency=currency, card=card, language="en")
+        return records.keep_order(customer, ordered, delivery, card=card, language="en")
 
 
 def fulfil_later(order: Order) -> None:

@@ -21,10 +21,11 @@ OF_ITS_OWN = {"id", "placed_at", "charged_at", "created_at"}
 
 def test_an_order_is_written_as_django_would() -> None:
     """Each field that nobody gives has its model's default; the object is the row, and can be saved again."""
-    tea, pot = shop.product("TEA"), shop.product("POT")
-    customer = shop.customer()
-    lines = [records.Line(pot.id, 1, Decimal("20.00")), records.Line(tea.id, 3, Decimal("4.50"))]
-    order = records.keep_order(customer, lines, shop.BERLIN, currency="EUR", card="tok_visa", language="ja")
+    shop.product("TEA"), shop.product("POT", price="20.00")
+    customer, found = shop.customer(), records.products_by_sku(["TEA", "POT"])
+    ordered = {found["POT"]: 1, found["TEA"]: 3}
+    lines = [(found["POT"].id, 1, Decimal("20.00")), (found["TEA"].id, 3, Decimal("4.50"))]
+    order = records.keep_order(customer, ordered, shop.BERLIN, card="tok_visa", language="ja")
     given = {"customer": customer, "total": Decimal("33.50"), "currency": "EUR", "card": "tok_visa"}
     assert _facts(order) == _facts(Order(**given, language="ja", **vars(shop.BERLIN)))
     assert _facts(Order.objects.get()) == _facts(order)
